@@ -1,0 +1,359 @@
+"""Delimited text with a header: what every file of rows has in common."""
+
+import codecs
+import csv
+import re
+from dataclasses import dataclass, field
+from datetime import date
+from typing import NamedTuple
+
+DELIMITERS = ",;\t|"
+#: How a date may be written beside ISO: the order of day, month and year, the mark.
+DATE_FORMATS = {
+    "iso": None,
+    "mdy_slash": re.compile(r"(?P<m>\d{1,2})/(?P<d>\d{1,2})/(?P<y>\d{4})"),
+    "dmy_slash": re.compile(r"(?P<d>\d{1,2})/(?P<m>\d{1,2})/(?P<y>\d{4})"),
+    "dmy_dot": re.compile(r"(?P<d>\d{1,2})\.(?P<m>\d{1,2})\.(?P<y>\d{4})"),
+}
+_ISO_DATE = re.compile(r"(?P<y>\d{4})-(?P<m>\d{2})-(?P<d>\d{2})")
+_BROKEN_NUMBER = re.compile(r"\d([.,]\d+)?E\+?\d+", re.IGNORECASE)
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+# A quoted cell may run over lines; over more than these it was not closed.
+_LINES_OF_A_ROW = 20
+# The header of a file that ``clean`` has written.
+_LINE, _PROBLEM = "#line", "#problem"
+
+
+class FileError(Exception):
+    """The file as a whole can not be read.
+
+    :param str reason: ``empty``, ``encoding``, ``header``, ``missing_columns`` or
+        ``repeated_column``
+    :param int line: where it was seen
+    :param str found: what was seen there
+    :param str expected: what should have been there
+    """
+
+    def __init__(self, reason, *, line=1, found="", expected=""):
+        super().__init__(f"line {line}: {reason}: {found!r}, expected {expected!r}")
+        self.reason = reason
+        self.line = line
+        self.found = found
+        self.expected = expected
+
+
+class RowError(Exception):
+    """One row can not be used; the others can.
+
+    :param str reason: ``width``, ``malformed``, ``open_quote``, ``control``,
+        ``missing``, ``date``, ``date_order``, ``too_long``, ``spreadsheet_number`` or
+        ``unknown_type``
+    :param str column: the column of the file
+    :param str found: what it holds
+    :param str expected: what it should hold, where that is not clear from the reason
+    """
+
+    def __init__(self, reason, column="", found="", expected=""):
+        super().__init__(f"{reason}: {column}: {found!r}, expected {expected!r}")
+        self.reason = reason
+        self.column = column
+        self.found = found
+        self.expected = expected
+
+
+class Row(NamedTuple):
+    """One row, as read or as refused.
+
+    ``line`` is the line of the file on which the row begins, ``cells`` what the used
+    columns hold, ``values`` the same in our own field names (None: refused, and
+    ``error`` says why).
+    """
+
+    line: int
+    cells: dict
+    values: dict | None = None
+    error: RowError | None = None
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The columns that a format may have.
+
+    ``used`` are read; ``unused`` are known, but nobody here needs them;
+    ``forbidden`` may not be kept. ``required`` lists groups of names of which the
+    file must have at least one.
+    """
+
+    used: tuple
+    unused: tuple
+    forbidden: tuple
+    required: tuple
+
+
+@dataclass
+class Summary:
+    """What ``clean`` saw: the number of rows, the columns that it kept, and those
+    that it dropped, by why."""
+
+    rows: int = 0
+    columns: list = field(default_factory=list)
+    forbidden: list = field(default_factory=list)
+    unused: list = field(default_factory=list)
+    unknown: list = field(default_factory=list)
+
+
+class Table:
+    """The rows of a binary file with a header, with the used columns only.
+
+    Encoding is UTF-8 with or without a byte order mark; the delimiter is the one
+    that makes the most known columns of the header. Spaces and case in the header
+    do not matter.
+
+    :param file: binary file object, open for reading
+    :param Layout layout: the columns that there may be
+    :raise FileError: if the header is not that of the layout; while iterating, if a
+        line is not UTF-8
+    """
+
+    def __init__(self, file, layout):
+        self._lines = _decode(file)
+        header = next(self._lines, "")
+        if not header.strip():
+            raise FileError("empty", expected=", ".join(layout.used))
+        known = {*layout.used, *layout.unused, *layout.forbidden, _LINE, _PROBLEM}
+        self._delimiter, names = max(
+            ((mark, _split_header(header, mark)) for mark in DELIMITERS),
+            key=lambda option: len(known.intersection(option[1])),
+        )
+        self._names = names
+        self._is_clean = names[:2] == [_LINE, _PROBLEM]
+        self._places = {
+            name: place for place, name in enumerate(names) if name in layout.used
+        }
+        self.columns = list(self._places)
+        self.forbidden = [name for name in names if name in layout.forbidden]
+        self.unused = [name for name in names if name in layout.unused]
+        self.unknown = [name for name in names if name and name not in known]
+        self._check_header(header, layout)
+
+    def _check_header(self, header, layout):
+        if not self._places:
+            raise FileError(
+                "header",
+                found=header.strip()[:80],
+                expected=", ".join(group[0] for group in layout.required),
+            )
+        for name in self.columns:
+            if self._names.count(name) > 1:
+                raise FileError("repeated_column", found=name)
+        missing = [
+            "/".join(group)
+            for group in layout.required
+            if not self._places.keys() & set(group)
+        ]
+        if missing:
+            raise FileError(
+                "missing_columns",
+                found=", ".join(self.columns),
+                expected=", ".join(missing),
+            )
+
+    def __iter__(self):
+        """Yield a ``Row`` without values for each row that is not blank; where the
+        row itself is broken, with the error and without cells."""
+        width = len(self._names)
+        for line, cells, error in self._split():
+            if error:
+                yield Row(line, {}, error=error)
+                continue
+            if self._is_clean:
+                line = int(cells[0])
+                if cells[1]:
+                    reason, found, expected = cells[1].split("\t")
+                    error = RowError(reason, found=found, expected=expected)
+                    yield Row(line, {}, error=error)
+                    continue
+            if len(cells) != width and (
+                len(cells) < width or any(cell.strip() for cell in cells[width:])
+            ):
+                error = RowError("width", found=str(len(cells)), expected=str(width))
+                yield Row(line, {}, error=error)
+                continue
+            row = {
+                name: _clean_cell(cells[place]) for name, place in self._places.items()
+            }
+            yield Row(line, row)
+
+    def _split(self):
+        """Yield the line, the cells and the error of each row that is not blank.
+
+        A quote that is left open would swallow the rows after it; they are given
+        back, and only the row with the quote is lost.
+        """
+        lines = _Lines(self._lines)
+        reader = csv.reader(lines, delimiter=self._delimiter)
+        while True:
+            lines.start_row()
+            line = lines.number + 1
+            try:
+                cells = next(reader)
+                error = None
+            except StopIteration:
+                return
+            except csv.Error as malformed:
+                cells = []
+                error = RowError("malformed", found=str(malformed))
+            if len(lines.taken) > 1 and (error or len(lines.taken) > _LINES_OF_A_ROW):
+                lines.give_back()
+                reader = csv.reader(lines, delimiter=self._delimiter)
+                error = RowError("open_quote")
+            if error or any(cells):
+                yield line, cells, error
+
+
+def clean(source, target, layout):
+    """Copy a file without the columns that are not used, so that what may not be
+    kept is never stored. Rows keep their line numbers. ``Table`` reads the copy.
+
+    :param source: binary file object, open for reading
+    :param target: binary file object, open for writing
+    :param Layout layout: the columns that there may be
+    :rtype: Summary
+    :raise FileError: if the file can not be read
+    """
+    table = Table(source, layout)
+    buffer = codecs.getwriter("utf-8")(target)
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow([_LINE, _PROBLEM, *table.columns])
+    summary = Summary(
+        columns=table.columns,
+        forbidden=table.forbidden,
+        unused=table.unused,
+        unknown=table.unknown,
+    )
+    blank = [""] * len(table.columns)
+    for row in table:
+        summary.rows += 1
+        if row.error:
+            error = row.error
+            problem = "\t".join((error.reason, error.found, error.expected))
+            writer.writerow([row.line, problem, *blank])
+        else:
+            writer.writerow([row.line, "", *row.cells.values()])
+    return summary
+
+
+def guard_formula(cell):
+    """A cell that a spreadsheet does not take for a formula. Reading takes the guard
+    off again."""
+    return f"'{cell}" if cell.startswith(_FORMULA_STARTS) else cell
+
+
+def read_text(cells, column, limit):
+    """What the column holds, with single spaces.
+
+    :raise RowError: if it is longer than the limit or holds control characters
+    """
+    text = cells.get(column, "")
+    if not text:
+        return ""
+    if "\0" in text:
+        raise RowError("control", column, text.replace("\0", "?"))
+    text = " ".join(text.split())
+    if len(text) > limit:
+        raise RowError("too_long", column, f"{text[:40]}…", str(limit))
+    return text
+
+
+def read_number(cells, column, limit):
+    """A number that is a name (a card, a person), as text: leading zeros count.
+
+    :raise RowError: if a spreadsheet has made it a rounded number, or it is too long
+    """
+    text = read_text(cells, column, limit)
+    if text and _BROKEN_NUMBER.fullmatch(text):
+        raise RowError("spreadsheet_number", column, text)
+    return text
+
+
+def read_date(cells, column, date_format):
+    """The day, or None for an empty cell; a time of day is left out.
+
+    :param str date_format: a key of ``DATE_FORMATS``; ISO is read beside it
+    :raise RowError: if it is no day of the calendar between 1850 and 9999
+    """
+    text = cells.get(column, "")
+    if not text:
+        return None
+    day = text[:10] if "-" in text[:5] else text.replace("T", " ").split(" ")[0]
+    pattern = DATE_FORMATS[date_format]
+    match = _ISO_DATE.fullmatch(day) or (pattern and pattern.fullmatch(day))
+    if match:
+        if match["y"] == "0000":  # MySQL's way to say that there is no date
+            return None
+        try:
+            found = date(int(match["y"]), int(match["m"]), int(match["d"]))
+        except ValueError:
+            found = None
+        if found and found.year >= 1850:
+            return found
+    raise RowError("date", column, text, date_format)
+
+
+class _Lines:
+    """Lines that can be given back, counted from the line after the header."""
+
+    def __init__(self, lines):
+        self._lines = lines
+        self._given_back = []
+        self.taken = []
+        self.number = 1
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        line = self._given_back.pop() if self._given_back else next(self._lines)
+        self.taken.append(line)
+        self.number += 1
+        return line
+
+    def start_row(self):
+        self.taken = []
+
+    def give_back(self):
+        """All but the first line of the row."""
+        self._given_back.extend(reversed(self.taken[1:]))
+        self.number -= len(self.taken) - 1
+
+
+def _decode(file):
+    for number, line in enumerate(file, start=1):
+        if number == 1:
+            if line.startswith((b"\xff\xfe", b"\xfe\xff")):
+                raise FileError("encoding", found="UTF-16", expected="UTF-8")
+            line = line.removeprefix(b"\xef\xbb\xbf")
+        try:
+            yield line.decode()
+        except UnicodeDecodeError as error:
+            raise FileError(
+                "encoding",
+                line=number,
+                found=line[max(error.start - 15, 0) : error.start + 15].decode(
+                    errors="replace"
+                ),
+                expected="UTF-8",
+            ) from error
+
+
+def _split_header(header, delimiter):
+    try:
+        names = next(csv.reader([header], delimiter=delimiter))
+    except (csv.Error, StopIteration):
+        return []
+    return [name.strip().lower() for name in names]
+
+
+def _clean_cell(cell):
+    cell = cell.strip()
+    return cell[1:] if cell.startswith("'") and cell[1:2] in "=+-@" else cell

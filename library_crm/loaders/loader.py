@@ -1,0 +1,134 @@
+from abc import ABC, abstractmethod
+from collections import Counter
+from contextlib import contextmanager
+
+
+class Loader(ABC):
+    """Merges the rows of one load into the database, a batch at a time.
+
+    ``counts`` (new, changed, unchanged, ignored), ``refusals`` (pairs of a row and
+    the reason in words) and ``notes`` (what the user should know, with how often it
+    was so) grow with each batch; the load collects them.
+    """
+
+    #: The load may be carried on where it was interrupted. If not, nothing is kept
+    #: before ``finish``, and it begins anew.
+    resumable = False
+
+    def __init__(self, load, dry_run):
+        self.source = load.source_id
+        self.company = self.source.company_id
+        self.env = load.env
+        self.dry_run = dry_run
+        self.counts = Counter()
+        self.refusals = []
+        self.notes = Counter()
+
+    def skip(self, rows):  # noqa: B027
+        """Look at rows that an interrupted run of this load has dealt with."""
+
+    @abstractmethod
+    def take(self, rows):
+        """Deal with a batch of ``formats.table.Row``."""
+
+    def finish(self):  # noqa: B027
+        """Deal with what had to wait until all rows were seen."""
+
+    def refuse(self, row, reason):
+        self.refusals.append((row, reason))
+
+    def describe(self, error):
+        """What is wrong with a row, in words that help to mend it.
+
+        :param formats.table.RowError error: what the format found
+        :rtype: str
+        """
+        names = {
+            "column": error.column,
+            "found": error.found,
+            "expected": error.expected,
+        }
+        if error.reason == "width":
+            return self.env._(
+                "The row has %(found)s cells, the header has %(expected)s.", **names
+            )
+        if error.reason == "open_quote":
+            return self.env._('A quote (") is opened in this row and not closed.')
+        if error.reason == "control":
+            return self.env._(
+                "%(column)s: the cell “%(found)s” holds a NUL byte.", **names
+            )
+        if error.reason == "missing":
+            return self.env._(
+                "%(column)s: the cell is empty; a value is required.", **names
+            )
+        if error.reason == "too_long":
+            return self.env._(
+                "%(column)s: “%(found)s” has more than %(expected)s characters.",
+                **names,
+            )
+        if error.reason == "spreadsheet_number":
+            return self.env._(
+                "%(column)s: “%(found)s” was rounded by a spreadsheet. Export the "
+                "file again and do not open it in a spreadsheet.",
+                **names,
+            )
+        if error.reason == "date":
+            names["expected"] = dict(
+                self.source._fields["date_format"]._description_selection(self.env)
+            )[error.expected]
+            return self.env._(
+                "%(column)s: “%(found)s” is not a date; expected %(expected)s.", **names
+            )
+        if error.reason == "date_order":
+            return self.env._(
+                "%(column)s: “%(found)s” is before the first day, “%(expected)s”.",
+                **names,
+            )
+        if error.reason == "unknown_type":
+            return self.env._(
+                "%(column)s: “%(found)s” is not known; expected one of %(expected)s.",
+                **names,
+            )
+        return self.env._("The row can not be read: %(found)s.", **names)
+
+    def describe_unknown(self, column, found, known):
+        """That a code is none of those that the library has."""
+        return self.env._(
+            "%(column)s: “%(found)s” is not known in %(library)s; expected one of "
+            "%(expected)s.",
+            column=column,
+            found=found,
+            library=self.company.name,
+            expected=", ".join(sorted(known)[:20]) or "—",
+        )
+
+    @contextmanager
+    def provisional(self):
+        """What is written within is kept, but not on a dry run."""
+        with self.env.cr.savepoint() as savepoint:
+            yield
+            if self.dry_run:
+                self.env.flush_all()
+                savepoint.rollback()
+
+    def read_codes(self, model, *names):
+        """By its code, the id (and more) of each branch or category of the library,
+        archived ones too."""
+        records = self.env[model].search_fetch(
+            [("company_id", "=", self.company.id)], ["code", *names]
+        )
+        return {record.code: record for record in records}
+
+    def make_code(self, model, code):
+        """A new branch or category, named after its code until somebody names it."""
+        self.notes[
+            self.env._(
+                "%(kind)s %(code)s was made.",
+                kind=self.env[model]._description,
+                code=code,
+            )
+        ] = 1
+        return self.env[model].create(
+            {"name": code, "code": code, "company_id": self.company.id}
+        )

@@ -1,0 +1,208 @@
+from odoo import api, fields, models
+from odoo.fields import Domain
+from odoo.tools import email_normalize
+
+
+class CrmLead(models.Model):
+    """A request of a patron, or of somebody who may become one."""
+
+    _inherit = "crm.lead"
+
+    _LIBRARY_PURPOSE_OF_KIND = {
+        "joining": "acquisition",
+        "win_back": "win_back",
+    }
+
+    library_request_kind = fields.Selection(
+        [
+            ("joining", "Joining"),
+            ("renewal", "Renewal"),
+            ("reference", "Reference"),
+            ("consultation", "Consultation"),
+            ("suggestion", "Suggestion"),
+            ("complaint", "Complaint"),
+            ("outreach", "Outreach or partnership"),
+            ("win_back", "Win back"),
+        ],
+        string="Kind of Request",
+        index="btree_not_null",
+        tracking=True,
+    )
+    library_patron_id = fields.Many2one(
+        "library.patron",
+        string="Patron",
+        index="btree_not_null",
+        check_company=True,
+        ondelete="set null",
+        tracking=True,
+    )
+    library_branch_id = fields.Many2one(
+        "library.branch",
+        string="Branch",
+        compute="_compute_library_branch_id",
+        store=True,
+        readonly=False,
+        index="btree_not_null",
+        check_company=True,
+        ondelete="set null",
+    )
+    library_service_id = fields.Many2one(
+        "library.service",
+        string="Service",
+        check_company=True,
+        index="btree_not_null",
+        ondelete="set null",
+    )
+    library_team_purpose = fields.Selection(related="team_id.library_purpose")
+
+    @api.depends("library_patron_id")
+    def _compute_library_branch_id(self):
+        for lead in self:
+            lead.library_branch_id = (
+                lead.library_branch_id
+                or lead.library_patron_id.branch_id
+                or (lead.library_request_kind and self.env.user.library_branch_id)
+            )
+
+    @api.depends("library_request_kind")
+    def _compute_team_id(self):
+        """A request goes to the team whose work it is."""
+        requests = self.filtered("library_request_kind")
+        result = super(CrmLead, self - requests)._compute_team_id()
+        for lead in requests:
+            purpose = lead._get_library_purpose()
+            if lead.team_id.library_purpose != purpose:
+                lead.team_id = self.env["crm.team"].search(
+                    [
+                        ("library_purpose", "=", purpose),
+                        (
+                            "company_id",
+                            "in",
+                            [False, (lead.company_id or self.env.company).id],
+                        ),
+                    ],
+                    limit=1,
+                )
+        return result
+
+    def _get_library_purpose(self):
+        """Which kind of team looks after a request; a hook.
+
+        :rtype: str
+        """
+        return self._LIBRARY_PURPOSE_OF_KIND.get(self.library_request_kind, "service")
+
+    @api.onchange("library_patron_id")
+    def _onchange_library_patron_id(self):
+        if self.library_patron_id:
+            self.partner_id = self.library_patron_id.partner_id
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        for vals in vals_list:
+            self._complete_library_values(vals)
+        leads = super().create(vals_list)
+        # Numbers can be guessed: naming a patron must not tell who it is.
+        leads.library_patron_id.check_access("read")
+        return leads
+
+    @api.model
+    def _complete_library_values(self, vals):
+        """A request is worked on at once (it is never a mere lead), and its contact
+        is the patron's."""
+        if not vals.get("library_request_kind"):
+            return
+        vals.setdefault("type", "opportunity")
+        patron = self.env["library.patron"].browse(vals.get("library_patron_id"))
+        if patron:
+            vals.setdefault("partner_id", patron.partner_id.id)
+
+    def write(self, vals):
+        result = super().write(vals)
+        if "library_patron_id" in vals:
+            self.library_patron_id.check_access("read")
+        return result
+
+    # ------------------------------------------------------------
+    # STAGES
+    # ------------------------------------------------------------
+
+    @api.model
+    def _get_library_team_ids(self, team_ids):
+        """Those of the teams that have stages of their own."""
+        teams = self.env["crm.team"].browse(team_ids).sudo().exists()
+        return teams.filtered("library_purpose").ids
+
+    @api.model
+    def _read_group_stage_ids(self, stages, domain):
+        """The kanban of a library team shows the team's own stages only."""
+        team_id = self.env.context.get("default_team_id")
+        own = self._get_library_team_ids([team_id] if team_id else [])
+        if not own:
+            return super()._read_group_stage_ids(stages, domain)
+        return stages.sudo().search(
+            Domain("id", "in", stages.ids) | Domain("team_ids", "in", own)
+        )
+
+    def _stage_find(self, team_id=False, domain=None, order="sequence, id", limit=1):
+        """A request of a library team takes the team's own stages."""
+        own = self._get_library_team_ids([team_id] if team_id else self.team_id.ids)
+        if own:
+            domain = [*(domain or []), ("team_ids", "in", own)]
+        return super()._stage_find(
+            team_id=team_id, domain=domain, order=order, limit=limit
+        )
+
+    # ------------------------------------------------------------
+    # FROM ENQUIRY TO PATRON
+    # ------------------------------------------------------------
+
+    def _find_library_duplicates(self):
+        """Patrons who may be the person of this enquiry: same email, same phone, or
+        the same name.
+
+        :return: ``library.patron`` of the same library, archived ones too, the
+            surest first
+        """
+        self.ensure_one()
+        Patron = self.env["library.patron"].with_context(active_test=False)
+        in_library = Domain("company_id", "=", (self.company_id or self.env.company).id)
+        found = Patron
+        email = email_normalize(self.email_from)
+        if email:
+            found |= Patron.search(in_library & Domain("email_normalized", "=", email))
+        if self.phone_sanitized:
+            found |= Patron.search(
+                in_library & Domain("phone_sanitized", "=", self.phone_sanitized)
+            )
+        name = (self.contact_name or self.partner_id.name or "").strip()
+        if name:
+            found |= Patron.search(in_library & Domain("complete_name", "=ilike", name))
+        return found
+
+    def action_library_make_patron(self):
+        """Open the dialogue that looks for duplicates and makes the patron."""
+        self.ensure_one()
+        return {
+            "type": "ir.actions.act_window",
+            "name": self.env._("Make a patron"),
+            "res_model": "library.lead.to.patron",
+            "view_mode": "form",
+            "target": "new",
+            "context": {"default_lead_id": self.id},
+        }
+
+    def action_view_library_patron(self):
+        self.ensure_one()
+        return {
+            "type": "ir.actions.act_window",
+            "res_model": "library.patron",
+            "view_mode": "form",
+            "res_id": self.library_patron_id.id,
+        }
+
+    def action_library_renew(self):
+        """Renew the patron's membership and close the request."""
+        self.ensure_one()
+        self.library_patron_id.membership_id.action_renew()
+        return self.action_set_won_rainbowman()

@@ -1,0 +1,33 @@
+from odoo import api, fields, models
+
+
+class LibraryDemo(models.AbstractModel):
+    """Fills the library of the demo data with people and three years of use.
+
+    The demo files call it after branches, plans and users; nothing else does, and the
+    code that makes the data is imported only then.
+    """
+
+    _name = "library.demo"
+    _description = "Demo Library"
+
+    _SEED = 1907
+
+    @api.model
+    def _make(self):
+        """Make the demo library once; where it is already there, nothing happens."""
+        if self.env.ref("library_crm.demo_patron_1", raise_if_not_found=False):
+            return
+        from ..demo.library import DemoLibrary  # noqa: PLC0415
+
+        company = self.env.ref("base.main_company")
+        library = DemoLibrary(
+            self.with_company(company).env,
+            company,
+            self._SEED,
+            fields.Date.context_today(self),
+        )
+        library.add_named_family()
+        library.make()
+        library.make_mailing_traces()
+        library.name_records()

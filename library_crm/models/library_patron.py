@@ -1,0 +1,720 @@
+from ast import literal_eval
+from datetime import timedelta
+
+from dateutil.relativedelta import relativedelta
+
+from odoo import api, fields, models
+from odoo.exceptions import ValidationError
+from odoo.fields import Domain
+from odoo.tools import SQL, format_date
+
+
+class LibraryPatron(models.Model):
+    """A person the library looks after.
+
+    The person is one contact (``res.partner``); what the library knows stands in
+    this table of its own. So the library's access rights are not the address
+    book's, nightly figures never rewrite contacts, and one contact can be a patron
+    of two libraries (companies).
+
+    What somebody read, searched or asked is stored nowhere.
+    """
+
+    _name = "library.patron"
+    _description = "Patron"
+    _inherit = ["mail.thread", "mail.activity.mixin"]
+    _inherits = {"res.partner": "partner_id"}
+    _order = "complete_name, id"
+    _rec_name = "complete_name"
+    _rec_names_search = ["card_number", "complete_name"]
+    _check_company_auto = True
+    _mailing_enabled = True
+
+    _USE_CHART_SERVICES = 5
+
+    # Who
+    partner_id = fields.Many2one(
+        "res.partner",
+        string="Person",
+        required=True,
+        ondelete="restrict",
+        check_company=True,
+        index=True,
+    )
+    complete_name = fields.Char(
+        related="partner_id.complete_name",
+        string="Full Name",
+        store=True,
+        index="trigram",
+        help="Kept here too, so that a list in order of names is read from one index.",
+    )
+    active = fields.Boolean(default=True)
+    company_id = fields.Many2one(
+        "res.company",
+        string="Library",
+        required=True,
+        index=True,
+        default=lambda self: self.env.company,
+    )
+    card_number = fields.Char(
+        copy=False,
+        tracking=True,
+        index="trigram",
+        help="Text, as printed on the card: leading zeros count.",
+    )
+    patron_category_id = fields.Many2one(
+        "library.patron.category",
+        string="Category",
+        index=True,
+        ondelete="restrict",
+        check_company=True,
+        tracking=True,
+    )
+    branch_id = fields.Many2one(
+        "library.branch",
+        string="Home Branch",
+        index=True,
+        ondelete="restrict",
+        check_company=True,
+        tracking=True,
+        default=lambda self: self.env.user.library_branch_id,
+    )
+    liaison_id = fields.Many2one(
+        "res.users",
+        index="btree_not_null",
+        domain=[("share", "=", False)],
+        check_company=True,
+        tracking=True,
+        help="The librarian who looks after this patron.",
+    )
+    ils_ref = fields.Char(
+        string="ILS Reference",
+        copy=False,
+        groups="base.group_user",
+        help="The patron's number in the integrated library system.",
+    )
+    birth_date = fields.Date(groups="library_crm.group_library_user")
+    birth_year = fields.Integer(
+        compute="_compute_birth_year",
+        store=True,
+        readonly=False,
+        groups="library_crm.group_library_user",
+        help="Where the day of birth is not known, or not to be kept.",
+    )
+    preferred_channel = fields.Selection(
+        [("email", "Email"), ("phone", "Phone"), ("post", "Post"), ("none", "None")],
+        default="email",
+        required=True,
+    )
+
+    # Family
+    guardian_id = fields.Many2one(
+        "library.patron",
+        index="btree_not_null",
+        check_company=True,
+        ondelete="set null",
+    )
+    dependant_ids = fields.One2many(
+        "library.patron", "guardian_id", string="Guardian of"
+    )
+    household_id = fields.Many2one(
+        "library.household",
+        index="btree_not_null",
+        check_company=True,
+        ondelete="set null",
+    )
+    household_member_ids = fields.One2many(
+        related="household_id.patron_ids", string="Household Members"
+    )
+
+    # Membership
+    enrolled_on = fields.Date(
+        string="Patron Since",
+        default=fields.Date.context_today,
+        tracking=True,
+        index=True,
+    )
+    membership_ids = fields.One2many(
+        "library.membership", "patron_id", string="Memberships"
+    )
+    membership_id = fields.Many2one(
+        "library.membership",
+        string="Current Membership",
+        compute="_compute_membership",
+        store=True,
+        index="btree_not_null",
+        ondelete="set null",
+    )
+    membership_state = fields.Selection(
+        selection=lambda self: (
+            self.env["library.membership"]
+            ._fields["state"]
+            ._description_selection(self.env)
+        ),
+        string="Membership",
+        compute="_compute_membership",
+        store=True,
+        index="btree_not_null",
+    )
+    membership_is_renewable = fields.Boolean(related="membership_id.is_renewable")
+    expiry_date = fields.Date(
+        string="Card Expires",
+        compute="_compute_membership",
+        store=True,
+        index="btree_not_null",
+    )
+
+    # Needs and use
+    interest_ids = fields.Many2many("library.interest", string="Interests")
+    last_use_date = fields.Date(
+        string="Last Use",
+        readonly=True,
+        copy=False,
+        index="btree_not_null",
+        groups="base.group_user",
+        help="The last day on which the patron used any service.",
+    )
+    use_count = fields.Integer(
+        string="Uses in 12 Months",
+        compute="_compute_use_count",
+        groups="library_crm.group_library_user",
+    )
+
+    # What is open, what was agreed
+    request_ids = fields.One2many(
+        "crm.lead", "library_patron_id", groups="library_crm.group_library_user"
+    )
+    open_request_count = fields.Integer(
+        string="Open Requests",
+        compute="_compute_request_count",
+        groups="library_crm.group_library_user",
+    )
+    request_count = fields.Integer(
+        string="Requests",
+        compute="_compute_request_count",
+        groups="library_crm.group_library_user",
+    )
+    consent_ids = fields.One2many(
+        "library.consent", "patron_id", string="Consents", groups="base.group_user"
+    )
+    agreed_purpose_ids = fields.Many2many(
+        "library.consent.purpose",
+        string="Agreed to",
+        compute="_compute_agreed_purpose_ids",
+        search="_search_agreed_purpose_ids",
+        groups="base.group_user",
+    )
+    mailing_trace_count = fields.Integer(
+        string="Mailings",
+        compute="_compute_mailing_trace_count",
+        groups="base.group_user",
+    )
+
+    _card_uniq = models.UniqueIndex(
+        "(card_number, company_id)",
+        "Card number: another patron of this library already has this card.",
+    )
+    _partner_uniq = models.UniqueIndex(
+        "(partner_id, company_id)",
+        "Person: this contact is already a patron of this library.",
+    )
+    _ils_ref_idx = models.Index("(ils_ref, company_id) WHERE ils_ref IS NOT NULL")
+    _default_order_idx = models.Index("(complete_name, id) WHERE active IS TRUE")
+    _card_not_blank = models.Constraint(
+        "CHECK (card_number = btrim(card_number) AND card_number != '')",
+        "Card number: it can not be blank or have spaces around it.",
+    )
+    _birth_year_plausible = models.Constraint(
+        "CHECK (birth_year IS NULL OR birth_year = 0 "
+        "OR birth_year BETWEEN 1850 AND 2200)",
+        "Birth year: four digits are expected, e.g. 1984.",
+    )
+    _not_own_guardian = models.Constraint(
+        "CHECK (guardian_id IS NULL OR guardian_id != id)",
+        "Guardian: a patron can not be their own guardian.",
+    )
+
+    # ------------------------------------------------------------
+    # COMPUTES
+    # ------------------------------------------------------------
+
+    @api.depends("complete_name", "card_number")
+    def _compute_display_name(self):
+        for patron in self:
+            name, card = patron.complete_name or "", patron.card_number
+            patron.display_name = f"{name} ({card})" if card else name
+
+    @api.depends("birth_date")
+    def _compute_birth_year(self):
+        for patron in self:
+            if patron.birth_date:
+                patron.birth_year = patron.birth_date.year
+
+    @api.depends("membership_ids.state", "membership_ids.date_end")
+    def _compute_membership(self):
+        """The line that matters: a running one before a barred, a barred before an
+        ended one; of several, the one that lasts longest."""
+        rank = {
+            state: -place
+            for place, state in enumerate(
+                ("active", "grace", "suspended", "draft", "expired", "cancelled")
+            )
+        }
+        for patron in self:
+            current = max(
+                patron.membership_ids,
+                key=lambda line: (
+                    rank[line.state],
+                    line.date_end or fields.Date.to_date("9999-12-31"),
+                    line.id or 0,
+                ),
+                default=self.env["library.membership"],
+            )
+            patron.membership_id = current
+            patron.membership_state = current.state
+            patron.expiry_date = current.date_end
+
+    def _compute_use_count(self):
+        since = fields.Date.context_today(self) - relativedelta(years=1)
+        counts = dict(
+            self.env["library.service.usage"]._read_group(
+                [("patron_id", "in", self.ids), ("date", ">", since)],
+                ["patron_id"],
+                ["quantity:sum"],
+            )
+        )
+        for patron in self:
+            patron.use_count = counts.get(patron, 0)
+
+    @api.depends("request_ids.won_status", "request_ids.active")
+    def _compute_request_count(self):
+        counts = {}
+        for patron, won_status, count in (
+            self.env["crm.lead"]
+            .with_context(active_test=False)
+            ._read_group(
+                [("library_patron_id", "in", self.ids)],
+                ["library_patron_id", "won_status"],
+                ["__count"],
+            )
+        ):
+            by_status = counts.setdefault(patron, {})
+            by_status[won_status] = count
+        for patron in self:
+            by_status = counts.get(patron, {})
+            patron.request_count = sum(by_status.values())
+            patron.open_request_count = by_status.get("pending", 0)
+
+    @api.depends("consent_ids")
+    def _compute_agreed_purpose_ids(self):
+        agreed = self.env["library.consent"]._get_agreed_purposes(self)
+        for patron in self:
+            patron.agreed_purpose_ids = agreed.get(patron.id)
+
+    def _search_agreed_purpose_ids(self, operator, value):
+        if operator != "in":
+            return NotImplemented
+        purposes = self.env["library.consent.purpose"].browse(value).exists()
+        return [("id", "in", self.env["library.consent"]._query_agreed(purposes))]
+
+    def _compute_mailing_trace_count(self):
+        counts = dict(
+            self.env["mailing.trace"]._read_group(
+                [("library_patron_id", "in", self.ids)],
+                ["library_patron_id"],
+                ["__count"],
+            )
+        )
+        for patron in self:
+            patron.mailing_trace_count = counts.get(patron, 0)
+
+    @api.model
+    def _search_display_name(self, operator, value):
+        """A scanned card finds its patron by the index alone; only what is no card
+        is looked for in the names."""
+        if operator == "ilike" and isinstance(value, str):
+            card = Domain("card_number", "=", value.strip())
+            if self.search_count(card, limit=1):
+                return card
+        return super()._search_display_name(operator, value)
+
+    @api.constrains("birth_date")
+    def _check_birth_date(self):
+        today = fields.Date.context_today(self)
+        for patron in self:
+            if patron.birth_date and patron.birth_date > today:
+                raise ValidationError(
+                    self.env._(
+                        "Birth date: %(date)s is in the future.",
+                        date=patron.birth_date,
+                    )
+                )
+
+    @api.constrains("guardian_id")
+    def _check_guardian(self):
+        if self._has_cycle("guardian_id"):
+            raise ValidationError(
+                self.env._("Guardian: two patrons can not be each other's guardian.")
+            )
+
+    # ------------------------------------------------------------
+    # CREATE AND WRITE
+    # ------------------------------------------------------------
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        patrons = super().create([self._clean_values(vals) for vals in vals_list])
+        # Numbers can be guessed: naming a guardian must not tell who it is.
+        patrons.guardian_id.check_access("read")
+        return patrons
+
+    def write(self, vals):
+        result = super().write(self._clean_values(vals))
+        if "guardian_id" in vals:
+            self.guardian_id.check_access("read")
+        return result
+
+    def _clean_values(self, vals):
+        """Strip what scanners and spreadsheets put around a card number."""
+        if isinstance(vals.get("card_number"), str):
+            vals = {**vals, "card_number": vals["card_number"].strip() or False}
+        return vals
+
+    def _start_default_membership(self):
+        """Give each patron the plan of their category: running at once where it is
+        free, a draft that waits for the fee where it is not. Without a plan on the
+        category nothing happens.
+
+        :return: the new ``library.membership``
+        """
+        return self.env["library.membership"].create(
+            [
+                {
+                    "patron_id": patron.id,
+                    "plan_id": patron.patron_category_id.plan_id.id,
+                    "state": "draft"
+                    if patron.patron_category_id.plan_id.fee
+                    else "active",
+                }
+                for patron in self
+                if patron.patron_category_id.plan_id
+            ]
+        )
+
+    # ------------------------------------------------------------
+    # USE
+    # ------------------------------------------------------------
+
+    def _refresh_last_use_date(self):
+        """Set the day of the last use from the rows of use: one statement, one index
+        look-up a patron."""
+        if not self:
+            return
+        self.env["library.service.usage"].flush_model(["patron_id", "date"])
+        self.flush_recordset(["last_use_date"])
+        self.env.cr.execute(
+            SQL(
+                """
+                UPDATE library_patron patron
+                   SET last_use_date = last_use.date
+                  FROM (
+                        SELECT asked.id, max(usage.date) AS date
+                          FROM unnest(%(ids)s) AS asked (id)
+                     LEFT JOIN library_service_usage usage
+                            ON usage.patron_id = asked.id
+                      GROUP BY asked.id
+                       ) last_use
+                 WHERE patron.id = last_use.id
+                   AND patron.last_use_date IS DISTINCT FROM last_use.date
+                """,
+                ids=list(self._ids),
+            )
+        )
+        self.invalidate_recordset(["last_use_date"])
+
+    # ------------------------------------------------------------
+    # MAILING
+    # ------------------------------------------------------------
+
+    def _mailing_get_default_domain(self, mailing):
+        """A mailing made from a list of patrons starts with those patrons."""
+        return literal_eval(self.env.context.get("default_mailing_domain") or "[]")
+
+    @api.model
+    def _check_mailing_domain(self, domain):
+        """Recipients are computed by the system, so a domain may only ask what its
+        writer may read; or else who is written to would tell a birth date.
+
+        :raise AccessError: if the user may not read a field of the domain
+        """
+        self.search_count(domain, limit=1)
+
+    def action_new_mailing(self):
+        """Begin a mailing to these patrons. Where the whole result of a search was
+        chosen, the mailing keeps the search, so that it is read anew on sending."""
+        domain = self.env.context.get("active_domain")
+        if domain is None or self.search_count(domain) != len(self):
+            domain = [("id", "in", self.ids)]
+        return {
+            "type": "ir.actions.act_window",
+            "name": self.env._("New Mailing"),
+            "res_model": "mailing.mailing",
+            "view_mode": "form",
+            "context": {
+                "default_mailing_model_id": self.env["ir.model"]._get_id(self._name),
+                "default_mailing_domain": repr(domain),
+            },
+        }
+
+    def _mail_get_operation_for_mail_message_operation(self, message_operation):
+        """What staff write to each other about a patron is for those who serve the
+        patron; reading the patron (as marketing does) is not enough."""
+        return dict.fromkeys(self, "write")
+
+    # ------------------------------------------------------------
+    # ACTIONS
+    # ------------------------------------------------------------
+
+    def action_log_visit(self):
+        """Log a visit at the branch where the user sits: one click."""
+        self.ensure_one()
+        self.check_access("read")
+        visit = self.env.ref("library_crm.library_service_visit")
+        self.env["library.service.usage"].create(
+            {
+                "patron_id": self.id,
+                "service_id": visit.id,
+                "branch_id": (self.env.user.library_branch_id or self.branch_id).id,
+            }
+        )
+        return {
+            "type": "ir.actions.client",
+            "tag": "display_notification",
+            "params": {
+                "type": "success",
+                "message": self.env._(
+                    "Visit logged for %(name)s.", name=self.complete_name
+                ),
+                "next": {"type": "ir.actions.act_window_close"},
+            },
+        }
+
+    def action_renew_membership(self):
+        """Renew the current membership; see ``library.membership.action_renew``."""
+        self.membership_id.action_renew()
+
+    def action_take_request(self):
+        """Write down what the patron asks for."""
+        self.ensure_one()
+        return {
+            "type": "ir.actions.act_window",
+            "name": self.env._("New Request"),
+            "res_model": "crm.lead",
+            "view_mode": "form",
+            "views": [
+                (self.env.ref("library_crm.library_request_view_form").id, "form")
+            ],
+            "context": self._get_request_context(),
+        }
+
+    def _get_request_context(self):
+        """Defaults of a new request of this patron."""
+        return {
+            "default_library_patron_id": self.id,
+            "default_partner_id": self.partner_id.id,
+            "default_type": "opportunity",
+            "default_library_request_kind": "reference",
+        }
+
+    def action_view_contact(self):
+        self.ensure_one()
+        return {
+            "type": "ir.actions.act_window",
+            "res_model": "res.partner",
+            "view_mode": "form",
+            "res_id": self.partner_id.id,
+        }
+
+    def action_view_uses(self):
+        self.ensure_one()
+        return {
+            **self.env["ir.actions.actions"]._for_xml_id(
+                "library_crm.library_service_usage_action"
+            ),
+            "domain": [("patron_id", "=", self.id)],
+            "context": {"default_patron_id": self.id, "search_default_last_year": 1},
+        }
+
+    def action_view_requests(self):
+        self.ensure_one()
+        return {
+            **self.env["ir.actions.actions"]._for_xml_id(
+                "library_crm.library_request_action"
+            ),
+            "domain": [("library_patron_id", "=", self.id)],
+            "context": {"active_test": False, **self._get_request_context()},
+        }
+
+    def action_view_memberships(self):
+        self.ensure_one()
+        return {
+            **self.env["ir.actions.actions"]._for_xml_id(
+                "library_crm.library_membership_action"
+            ),
+            "domain": [("patron_id", "=", self.id)],
+            "context": {"default_patron_id": self.id},
+        }
+
+    def action_view_mailing_traces(self):
+        self.ensure_one()
+        return {
+            **self.env["ir.actions.actions"]._for_xml_id(
+                "library_crm.library_mailing_trace_action"
+            ),
+            "domain": [("library_patron_id", "=", self.id)],
+        }
+
+    # ------------------------------------------------------------
+    # THE CHART ON THE FORM
+    # ------------------------------------------------------------
+
+    @api.readonly
+    def get_use_by_month(self):
+        """What the patron used in the last 12 months, for the chart of the form.
+
+        :return: ``{"months": [first day of each of 12 months, ISO], "services":
+            [{"name": str, "quantities": [int, one a month]}]}``, the most used
+            service first, the least used ones together at the end
+        :rtype: dict
+        """
+        self.ensure_one()
+        this_month = fields.Date.context_today(self).replace(day=1)
+        months = [this_month - relativedelta(months=back) for back in range(11, -1, -1)]
+        place = {month: index for index, month in enumerate(months)}
+        quantities = {}
+        for service, month, quantity in self.env["library.service.usage"]._read_group(
+            [
+                ("patron_id", "=", self.id),
+                ("date", ">=", months[0]),
+                ("date", "<", this_month + timedelta(days=31)),
+            ],
+            ["service_id", "date:month"],
+            ["quantity:sum"],
+        ):
+            row = quantities.setdefault(service, [0] * 12)
+            if month in place:
+                row[place[month]] = quantity
+        services = [
+            {"name": service.name, "quantities": row}
+            for service, row in sorted(
+                quantities.items(), key=lambda item: -sum(item[1])
+            )
+        ]
+        if rest := services[self._USE_CHART_SERVICES :]:
+            services[self._USE_CHART_SERVICES :] = [
+                {
+                    "name": self.env._("Other services"),
+                    "quantities": [
+                        sum(month)
+                        for month in zip(
+                            *(service["quantities"] for service in rest), strict=True
+                        )
+                    ],
+                }
+            ]
+        return {
+            "months": [fields.Date.to_string(month) for month in months],
+            "services": services,
+        }
+
+    # ------------------------------------------------------------
+    # THE PATRON'S OWN PAGE
+    # ------------------------------------------------------------
+
+    def _get_renewal_obstacle(self):
+        """Why the patron can not ask for a renewal now, in words for the patron.
+
+        :return: the reason; empty where a renewal can be asked for
+        :rtype: str
+        """
+        self.ensure_one()
+        membership = self.membership_id
+        if not membership:
+            return self.env._(
+                "You have no membership yet. Please ask at the library how to join."
+            )
+        if membership.state == "draft":
+            return self.env._(
+                "Your membership has not begun yet, so there is nothing to renew."
+            )
+        if membership.state == "suspended":
+            return self.env._(
+                "Your membership is suspended. Please talk to the library first."
+            )
+        if membership.state == "cancelled":
+            return self.env._(
+                "Your membership was cancelled. Please ask the library for a new one."
+            )
+        if not membership.date_end or not membership.plan_id.period_count:
+            return self.env._("Your membership never ends: there is nothing to renew.")
+        first_day = membership._get_renewable_from()
+        if first_day and fields.Date.context_today(self) < first_day:
+            return self.env._(
+                "You can ask for a renewal from %(date)s on.",
+                date=format_date(self.env, first_day),
+            )
+        return ""
+
+    def _get_open_renewal_requests(self):
+        """Renewals that were asked for and are not dealt with; read as superuser,
+        since patrons have no rights on requests."""
+        return (
+            self.env["crm.lead"]
+            .sudo()
+            .search(
+                [
+                    ("library_patron_id", "in", self.ids),
+                    ("library_request_kind", "=", "renewal"),
+                    ("won_status", "=", "pending"),
+                ]
+            )
+        )
+
+    def _request_renewal(self):
+        """Pass the patron's wish on to the staff: one open request at most.
+
+        The caller has made sure that the user may ask for this patron.
+
+        :return: the request, or none where one is open or a renewal is not possible
+        """
+        self.ensure_one()
+        # Of two requests sent at once the second waits here, is refused by the
+        # database because the row has changed, and is tried again by Odoo: then it
+        # sees what the first one made.
+        self.env.cr.execute(
+            SQL("UPDATE library_patron SET id = id WHERE id = %s", self.id)
+        )
+        if self._get_renewal_obstacle() or self._get_open_renewal_requests():
+            return self.env["crm.lead"]
+        return (
+            self.env["crm.lead"]
+            .sudo()
+            .with_company(self.company_id)
+            .with_context(mail_create_nosubscribe=True)
+            .create(self._prepare_renewal_request_values())
+        )
+
+    def _prepare_renewal_request_values(self):
+        """Values of the request for a renewal, in the library's language; a hook."""
+        lang = self.company_id.sudo().partner_id.lang or self.env.lang
+        env = self.with_context(lang=lang).env
+        return {
+            "name": env._("Renewal: %(patron)s", patron=self.complete_name),
+            "library_request_kind": "renewal",
+            "library_patron_id": self.id,
+            "company_id": self.company_id.id,
+            "user_id": self.liaison_id.id,
+            "description": env._(
+                "Asked for in the portal by %(name)s.", name=self.env.user.name
+            ),
+        }

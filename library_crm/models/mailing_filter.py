@@ -1,0 +1,27 @@
+from ast import literal_eval
+
+from odoo import api, models
+
+
+class MailingFilter(models.Model):
+    """A saved choice of recipients; of patrons it may ask what its writer may read."""
+
+    _inherit = "mailing.filter"
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        filters = super().create(vals_list)
+        filters._check_library_domain()
+        return filters
+
+    def write(self, vals):
+        result = super().write(vals)
+        self._check_library_domain()
+        return result
+
+    def _check_library_domain(self):
+        for mailing_filter in self:
+            if mailing_filter.mailing_model_name == "library.patron":
+                self.env["library.patron"]._check_mailing_domain(
+                    literal_eval(mailing_filter.mailing_domain)
+                )

@@ -1,0 +1,439 @@
+from odoo.exceptions import AccessError, UserError, ValidationError
+from odoo.fields import Command
+from odoo.tests import Form, new_test_user, tagged
+
+from .common import LibraryCommon
+
+ROLES = ("desk", "marketing", "manager", "employee", "portal")
+
+# What each role may do with a model, in the order of ROLES: read, write, create,
+# unlink. Staff and manager rights are those of the design; "everyone else sees
+# nothing of the library".
+RIGHTS = {
+    "library.branch": ("r", "r", "rwcu", "", "r"),
+    "library.consent": ("rc", "r", "rc", "", "r"),
+    "library.consent.purpose": ("r", "rwc", "rwcu", "", "r"),
+    "library.data.load": ("", "", "rwcu", "", ""),
+    "library.data.refusal": ("", "", "r", "", ""),
+    "library.data.source": ("", "", "rwcu", "", ""),
+    "library.household": ("rwc", "", "rwcu", "", ""),
+    "library.interest": ("r", "rwc", "rwcu", "", "r"),
+    "library.lead.to.patron": ("rwc", "", "rwc", "", ""),
+    "library.membership": ("rwc", "r", "rwcu", "", "r"),
+    "library.membership.change": ("rwc", "", "rwc", "", ""),
+    "library.membership.plan": ("r", "r", "rwcu", "", "r"),
+    "library.membership.reason": ("r", "r", "rwcu", "", ""),
+    "library.membership.renewal": ("rc", "", "rc", "", ""),
+    "library.patron": ("rwc", "r", "rwcu", "", "r"),
+    "library.patron.category": ("r", "r", "rwcu", "", "r"),
+    "library.service": ("r", "r", "rwcu", "", ""),
+    "library.service.usage": ("rwcu", "", "rwcu", "", ""),
+    "library.usage.log": ("rwc", "", "rwc", "", ""),
+    "crm.lead": ("rwc", "rwc", "rwcu", "", ""),
+}
+OPERATIONS = {"r": "read", "w": "write", "c": "create", "u": "unlink"}
+
+
+@tagged("post_install", "-at_install")
+class TestAccess(LibraryCommon):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.child_patron = cls.env["library.patron"].create(
+            {
+                "name": "Noor Idris",
+                "card_number": "0044",
+                "company_id": cls.library.id,
+                "branch_id": cls.main.id,
+                "patron_category_id": cls.child.id,
+                "guardian_id": cls.amal.id,
+                "birth_date": "2018-04-01",
+            }
+        )
+        cls.patrons = cls.amal + cls.bruno + cls.other_patron + cls.child_patron
+        cls.memberships = cls.env["library.membership"].concat(
+            cls._create_membership(cls.amal),
+            cls._create_membership(cls.bruno),
+            cls._create_membership(cls.child_patron),
+        )
+        cls.usages = cls.env["library.service.usage"].create(
+            [
+                {
+                    "patron_id": patron.id,
+                    "branch_id": patron.branch_id.id,
+                    "service_id": cls.visit.id,
+                }
+                for patron in cls.amal + cls.bruno + cls.other_patron
+            ]
+        )
+
+    def test_rights_by_model_and_role(self):
+        for model, rights in RIGHTS.items():
+            for role, expected in zip(ROLES, rights, strict=True):
+                records = self.env[model].with_user(getattr(self, role))
+                found = "".join(
+                    letter
+                    for letter, operation in OPERATIONS.items()
+                    if records.has_access(operation)
+                )
+                with self.subTest(model=model, role=role):
+                    self.assertEqual(found, expected)
+
+    def test_every_model_of_the_library_is_in_the_table(self):
+        models = {
+            name
+            for name in self.env.registry
+            if name.startswith("library.")
+            and not self.env[name]._abstract
+            and self.env[name]._original_module == "library_crm"
+        }
+        self.assertEqual(models - RIGHTS.keys(), set())
+
+    def test_pages_open_for_each_role(self):
+        request = self.env["crm.lead"].create(
+            {
+                "name": "Joining",
+                "library_request_kind": "joining",
+                "library_patron_id": self.amal.id,
+            }
+        )
+        self.amal.household_id = self.env["library.household"].create(
+            {"name": "Idris", "company_id": self.library.id}
+        )
+        for records, view in [
+            (self.amal, "library_crm.library_patron_view_form"),
+            (self.memberships[0], "library_crm.library_membership_view_form"),
+            (request, "library_crm.library_request_view_form"),
+            (self.main, "library_crm.library_branch_view_form"),
+            (self.plan, "library_crm.library_membership_plan_view_form"),
+            (self.visit, "library_crm.library_service_view_form"),
+            (self.amal.partner_id, "base.view_partner_form"),
+        ]:
+            for role in ("desk", "marketing", "manager"):
+                with self.subTest(model=records._name, role=role):
+                    Form(records.with_user(getattr(self, role)), view)
+
+    def test_desk_sees_the_patrons_of_its_branches_only(self):
+        as_desk = self.env["library.patron"].with_user(self.desk)
+        self.assertEqual(
+            as_desk.search([("id", "in", self.patrons.ids)]),
+            self.amal + self.child_patron,
+        )
+        for records in (self.bruno, self.bruno.membership_id, self.usages[1]):
+            with self.subTest(model=records._name), self.assertRaises(AccessError):
+                records.with_user(self.desk).check_access("read")
+
+    def test_desk_without_branches_sees_all_of_its_library(self):
+        self.desk.library_branch_ids = [Command.clear()]
+        self.assertEqual(
+            self.env["library.patron"]
+            .with_user(self.desk)
+            .search([("id", "in", self.patrons.ids)]),
+            self.amal + self.bruno + self.child_patron,
+        )
+
+    def test_patron_without_home_branch_belongs_to_every_desk(self):
+        self.bruno.branch_id = False
+        self.bruno.with_user(self.desk).check_access("write")
+
+    def test_desk_hands_a_patron_over_to_a_branch_it_does_not_see(self):
+        self.amal.with_user(self.desk).branch_id = self.north
+        self.env.invalidate_all()
+        with self.assertRaises(AccessError):
+            self.amal.with_user(self.desk).check_access("read")
+
+    def test_nobody_sees_another_library(self):
+        for role in ("desk", "marketing", "manager"):
+            for records in (self.other_patron, self.other_branch):
+                with (
+                    self.subTest(role=role, model=records._name),
+                    self.assertRaises(AccessError),
+                ):
+                    records.with_user(getattr(self, role)).check_access("read")
+
+    def test_manager_sees_all_branches(self):
+        for records in (
+            self.amal + self.bruno,
+            self.memberships,
+            self.usages[:2],
+        ):
+            records.with_user(self.manager).check_access("write")
+
+    def test_marketing_reads_no_birth_date_and_no_uses_of_one_person(self):
+        amal = self.amal.with_user(self.marketing)
+        self.assertEqual(amal.complete_name, "Amal Idris")
+        for field in ("birth_date", "birth_year", "use_count", "request_ids"):
+            with self.subTest(field=field), self.assertRaises(AccessError):
+                amal.read([field])
+        with self.assertRaises(AccessError):
+            amal.get_use_by_month()
+        with self.assertRaises(AccessError):
+            self.env["library.patron"].with_user(self.marketing).search(
+                [("birth_date", "<", "2000-01-01")]
+            )
+
+    def test_marketing_works_on_joining_and_winning_back_only(self):
+        leads = self.env["crm.lead"].create(
+            [
+                {"name": kind, "library_request_kind": kind}
+                for kind in ("joining", "win_back", "complaint")
+            ]
+        )
+        self.assertEqual(
+            self.env["crm.lead"]
+            .with_user(self.marketing)
+            .search([("id", "in", leads.ids)]),
+            leads[1] + leads[0],
+        )
+        with self.assertRaises(AccessError):
+            leads[2].with_user(self.marketing).check_access("read")
+
+    def test_desk_sees_requests_of_its_branches_and_no_sales_pipeline(self):
+        own, unassigned, north, sale = self.env["crm.lead"].create(
+            [
+                {
+                    "name": "own",
+                    "library_request_kind": "reference",
+                    "library_branch_id": self.main.id,
+                },
+                {"name": "unassigned", "library_request_kind": "joining"},
+                {
+                    "name": "north",
+                    "library_request_kind": "complaint",
+                    "library_branch_id": self.north.id,
+                },
+                {"name": "sale", "type": "opportunity"},
+            ]
+        )
+        self.assertEqual(
+            self.env["crm.lead"]
+            .with_user(self.desk)
+            .search([("id", "in", (own + unassigned + north + sale).ids)]),
+            unassigned + own,
+        )
+
+    def test_portal_sees_the_patron_and_the_children_guarded(self):
+        as_portal = self.env["library.patron"].with_user(self.portal)
+        self.assertEqual(
+            as_portal.search([("id", "in", self.patrons.ids)]),
+            self.amal + self.child_patron,
+        )
+        self.assertEqual(
+            self.env["library.membership"]
+            .with_user(self.portal)
+            .search([("id", "in", self.memberships.ids)])
+            .patron_id,
+            self.amal + self.child_patron,
+        )
+        for field in ("birth_date", "last_use_date", "ils_ref", "use_count"):
+            with self.subTest(field=field), self.assertRaises(AccessError):
+                self.amal.with_user(self.portal).read([field])
+        for operation in ("write", "create", "unlink"):
+            with self.subTest(operation=operation), self.assertRaises(AccessError):
+                self.amal.with_user(self.portal).check_access(operation)
+
+    def test_contact_shows_its_patron_to_library_staff_only(self):
+        partner = self.amal.partner_id
+        self.assertEqual(partner.with_user(self.desk).library_patron_ids, self.amal)
+        with self.assertRaises(AccessError):
+            partner.with_user(self.employee).read(["library_patron_ids"])
+
+    # ------------------------------------------------------------
+    # WHAT COULD BE LEARNT BY A DETOUR
+    # ------------------------------------------------------------
+
+    def test_marketing_can_not_ask_for_a_birth_date_through_recipients(self):
+        guess = [("id", "=", self.amal.id), ("birth_date", "=", "1984-02-29")]
+        model_id = self.env["ir.model"]._get_id("library.patron")
+        for model, values in [
+            ("mailing.mailing", {"subject": "Hello"}),
+            ("mailing.filter", {"name": "Guess"}),
+        ]:
+            with self.subTest(model=model), self.assertRaises(AccessError):
+                self.env[model].with_user(self.marketing).create(
+                    {
+                        **values,
+                        "mailing_model_id": model_id,
+                        "mailing_domain": repr(guess),
+                    }
+                )
+
+    def test_sales_staff_see_no_requests_of_the_library(self):
+        request, sale = self.env["crm.lead"].create(
+            [
+                {"name": "A complaint", "library_request_kind": "complaint"},
+                {"name": "A sale", "type": "opportunity", "user_id": False},
+            ]
+        )
+        for group in ("group_sale_salesman", "group_sale_manager"):
+            with self.subTest(group=group):
+                user = new_test_user(self.env, group, f"sales_team.{group}")
+                self.assertEqual(
+                    self.env["crm.lead"]
+                    .with_user(user)
+                    .search([("id", "in", (request + sale).ids)]),
+                    sale,
+                )
+
+    def test_desk_learns_no_name_by_guessing_the_number_of_a_patron(self):
+        own = self.env["crm.lead"].create(
+            {
+                "name": "own",
+                "library_request_kind": "reference",
+                "library_branch_id": self.main.id,
+            }
+        )
+        for way in (
+            lambda: (
+                self.env["library.service.usage"]
+                .with_user(self.desk)
+                .create(
+                    {
+                        "patron_id": self.bruno.id,
+                        "service_id": self.visit.id,
+                        "branch_id": self.main.id,
+                    }
+                )
+            ),
+            lambda: self.bruno.with_user(self.desk).action_log_visit(),
+            lambda: self.amal.with_user(self.desk).write(
+                {"guardian_id": self.bruno.id}
+            ),
+            lambda: own.with_user(self.desk).write(
+                {"library_patron_id": self.bruno.id}
+            ),
+        ):
+            with self.assertRaises(AccessError):
+                way()
+
+    def test_notes_about_a_patron_are_for_those_who_serve_the_patron(self):
+        note = self.amal.message_post(body="Needs large print on the form")
+        note.with_user(self.desk).check_access("read")
+        with self.assertRaises(AccessError):
+            note.with_user(self.marketing).check_access("read")
+
+    def test_desk_sees_what_was_sent_to_patrons_of_its_branches(self):
+        mailing = self.env["mailing.mailing"].create(
+            {
+                "subject": "Hello",
+                "mailing_model_id": self.env["ir.model"]._get_id("library.patron"),
+            }
+        )
+        own, other = self.env["mailing.trace"].create(
+            [
+                {
+                    "model": "library.patron",
+                    "res_id": patron.id,
+                    "mass_mailing_id": mailing.id,
+                    "email": patron.email,
+                }
+                for patron in self.amal + self.bruno
+            ]
+        )
+        found = self.env["mailing.trace"].with_user(self.desk).search([])
+        self.assertIn(own, found)
+        self.assertNotIn(other, found)
+        self.assertEqual(self.amal.with_user(self.desk).mailing_trace_count, 1)
+
+    def test_desk_sees_households_with_a_member_of_its_branches(self):
+        own, other = self.env["library.household"].create(
+            [
+                {"name": name, "company_id": self.library.id}
+                for name in ("Idris", "Silva")
+            ]
+        )
+        self.amal.household_id = own
+        self.bruno.household_id = other
+        own.with_user(self.desk).check_access("read")
+        with self.assertRaises(AccessError):
+            other.with_user(self.desk).check_access("read")
+
+    # THE CONTACT'S RULES
+    # ------------------------------------------------------------
+
+    def _patron_rule(self, role, mode="read"):
+        """The record rules of patrons for a role, as written in a domain."""
+        user = getattr(self, role)
+        rules = self.env["ir.rule"].with_user(user)
+        return repr(
+            rules.with_context(
+                allowed_company_ids=user.company_ids.ids
+            )._compute_domain("library.patron", mode)
+        )
+
+    def test_staff_read_patrons_without_the_company_rule_of_contacts(self):
+        for role in ("desk", "marketing", "manager", "employee"):
+            with self.subTest(role=role):
+                self.assertNotIn("partner_id", self._patron_rule(role))
+                self.assertIn("company_id", self._patron_rule(role))
+                for mode in ("write", "create", "unlink"):
+                    self.assertIn("'partner_id', 'any'", self._patron_rule(role, mode))
+
+    def test_portal_reads_patrons_with_all_rules_of_contacts(self):
+        self.assertIn("'partner_id', 'any'", self._patron_rule("portal"))
+
+    def test_another_rule_of_contacts_shuts_out_their_patrons(self):
+        as_desk = self.env["library.patron"].with_user(self.desk)
+        both = [("id", "in", (self.amal + self.child_patron).ids)]
+        self.assertEqual(as_desk.search(both), self.amal + self.child_patron)
+        rule = self.env["ir.rule"].create(
+            {
+                "name": "Contacts: not Amal",
+                "model_id": self.env["ir.model"]._get_id("res.partner"),
+                "domain_force": repr([("id", "!=", self.amal.partner_id.id)]),
+            }
+        )
+        self.assertEqual(as_desk.search(both), self.child_patron)
+        rule.unlink()
+        self.env.ref("base.res_partner_rule").domain_force = repr(
+            [("id", "!=", self.amal.partner_id.id)]
+        )
+        self.assertEqual(as_desk.search(both), self.child_patron)
+
+    def test_fields_of_the_contact_keep_the_rules_of_contacts(self):
+        """What no screen allows, a contact that went to another company, shows its
+        name and email to nobody of this library."""
+        contact = self.amal.partner_id
+        self.env.flush_all()
+        self.env.cr.execute(
+            "UPDATE res_partner SET company_id = %s WHERE id = %s",
+            [self.other_library.id, contact.id],
+        )
+        self.portal.partner_id = self.bruno.partner_id
+        contact.flush_recordset()
+        self.env.cr.execute(
+            "UPDATE res_partner SET partner_share = TRUE WHERE id = %s", [contact.id]
+        )
+        self.env.invalidate_all()
+        for field in ("name", "email"):
+            with self.subTest(field=field), self.assertRaises(AccessError):
+                self.amal.with_user(self.desk).read([field])
+
+    def test_contact_and_patron_stay_in_one_company(self):
+        contact = self.bruno.partner_id
+        with self.assertRaisesRegex(ValidationError, "Bruno Silva is a patron of"):
+            contact.company_id = self.other_library
+        contact.company_id = self.library
+        children = self.env["res.company"].create(
+            {"name": "Riverside Children", "parent_id": self.library.id}
+        )
+        Patron = self.env["library.patron"]
+        Patron.create({"partner_id": contact.id, "company_id": children.id})
+        with self.assertRaisesRegex(UserError, "company inconsistencies"):
+            Patron.create(
+                {"partner_id": contact.id, "company_id": self.other_library.id}
+            )
+
+    def test_consent_ledger_is_only_added_to(self):
+        consent = self.env["library.consent"].create(
+            {
+                "patron_id": self.amal.id,
+                "purpose_id": self.env.ref(
+                    "library_crm.library_consent_purpose_news"
+                ).id,
+            }
+        )
+        with self.assertRaisesRegex(UserError, "only added to"):
+            consent.state = "withdrawn"
+        with self.assertRaises(AccessError):
+            consent.with_user(self.manager).unlink()

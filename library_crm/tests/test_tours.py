@@ -1,0 +1,54 @@
+from odoo import fields
+from odoo.tests import HttpCase, tagged
+
+from .common import LibraryCommon
+
+
+@tagged("post_install", "-at_install")
+class TestTours(LibraryCommon, HttpCase):
+    def test_first_hour_at_the_desk(self):
+        self.env["library.service.usage"].create(
+            {
+                "patron_id": self.amal.id,
+                "service_id": self.loan.id,
+                "branch_id": self.main.id,
+            }
+        )
+        self._create_membership(self.amal)
+        self.env["library.patron"].create(
+            {
+                "name": "Rana Haddad-Silva",
+                "email": "rana@test.example.com",
+                "company_id": self.library.id,
+                "branch_id": self.main.id,
+            }
+        )
+        enquiry = self.env["crm.lead"].create(
+            {
+                "name": "A card for Rana",
+                "contact_name": "Rana Haddad",
+                "email_from": "rana@test.example.com",
+                "library_request_kind": "joining",
+                "library_branch_id": self.main.id,
+                "company_id": self.library.id,
+            }
+        )
+        self.start_tour(
+            "/odoo/patrons", "library_desk_first_hour", login="library_desk"
+        )
+
+        uses = self.env["library.service.usage"].search(
+            [("patron_id", "=", self.amal.id), ("date", "=", fields.Date.today())]
+        )
+        self.assertEqual(
+            set(uses.service_id.mapped("code")), {"visit", "reference", "loan"}
+        )
+        request = self.amal.request_ids
+        self.assertEqual(request.name, "Maps of the old harbour")
+        self.assertEqual(
+            request.stage_id, self.env.ref("library_crm.crm_stage_service_doing")
+        )
+        patron = enquiry.library_patron_id
+        self.assertEqual(patron.card_number, "0078")
+        self.assertEqual(patron.membership_state, "active")
+        self.assertEqual(enquiry.won_status, "won")

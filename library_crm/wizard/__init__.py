@@ -1,0 +1,1 @@
+from . import library_lead_to_patron, library_membership_change, library_usage_log
