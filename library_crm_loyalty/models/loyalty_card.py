@@ -1,0 +1,42 @@
+from collections import defaultdict
+
+from odoo import api, fields, models
+
+
+class LoyaltyCard(models.Model):
+    """A loyalty card finds the patron whose it is.
+
+    The card of one library's programme belongs to that library's patron. The card of
+    a programme that all libraries share has a patron where its holder is patron of
+    one library only.
+    """
+
+    _inherit = "loyalty.card"
+
+    library_patron_id = fields.Many2one(
+        "library.patron",
+        string="Patron",
+        compute="_compute_library_patron_id",
+        store=True,
+        index="btree_not_null",
+        ondelete="set null",
+        groups="library_crm.group_library_user,library_crm.group_library_marketing",
+    )
+
+    @api.depends("partner_id.library_patron_ids", "company_id")
+    def _compute_library_patron_id(self):
+        """One query, however many cards there are."""
+        by_partner = defaultdict(self.env["library.patron"].browse)
+        for patron in (
+            self.env["library.patron"]
+            .with_context(active_test=False)
+            .search([("partner_id", "in", self.partner_id.ids)])
+        ):
+            by_partner[patron.partner_id] |= patron
+        for card in self:
+            patrons = by_partner[card.partner_id]
+            if card.company_id:
+                patrons = patrons.filtered(
+                    lambda patron, company=card.company_id: patron.company_id == company
+                )
+            card.library_patron_id = patrons if len(patrons) == 1 else False

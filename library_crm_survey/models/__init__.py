@@ -1,0 +1,1 @@
+from . import library_patron, survey_survey, survey_user_input
