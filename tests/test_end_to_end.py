@@ -1,0 +1,205 @@
+"""The real job, from the files of the library system to a mail that is opened: real
+PostgreSQL, a real SMTP server, a real HTTP server."""
+
+import csv
+import re
+import socket
+import tempfile
+from ast import literal_eval
+from email import message_from_bytes, policy
+from unittest.mock import patch
+
+from aiosmtpd.controller import Controller
+from dateutil.relativedelta import relativedelta
+from lxml import etree
+
+from odoo import fields
+from odoo.tests import HttpCase, tagged
+
+from odoo.addons.base.models.ir_mail_server import IrMail_Server
+from odoo.addons.library_crm.tests.common import LibraryCommon
+
+
+class Mailbox:
+    """An aiosmtpd handler that keeps what it is given."""
+
+    def __init__(self):
+        self.messages = []
+
+    async def handle_DATA(self, server, session, envelope):
+        self.messages.append(
+            (
+                envelope.rcpt_tos,
+                message_from_bytes(envelope.content, policy=policy.default),
+            )
+        )
+        return "250 OK"
+
+
+@tagged("post_install", "-at_install")
+class TestEndToEnd(LibraryCommon, HttpCase):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.mailbox = Mailbox()
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        controller = Controller(cls.mailbox, hostname="127.0.0.1", port=port)
+        controller.start()
+        cls.addClassCleanup(controller.stop)
+        cls.env["ir.mail_server"].search([]).active = False
+        cls.env["ir.mail_server"].create(
+            {
+                "name": "aiosmtpd",
+                "smtp_host": "127.0.0.1",
+                "smtp_port": port,
+                "smtp_encryption": "none",
+            }
+        )
+        # Odoo sends nothing while it is tested, unless told so.
+        cls.startClassPatcher(
+            patch.object(IrMail_Server, "_disable_send", lambda _: False)
+        )
+
+    def _load(self, source_format, rows):
+        """Load a file as the library system writes it.
+
+        :return: the ``library.data.load``
+        """
+        source = self.env["library.data.source"].create(
+            {
+                "name": source_format,
+                "format": source_format,
+                "company_id": self.library.id,
+            }
+        )
+        with tempfile.NamedTemporaryFile("w", suffix=".csv", newline="") as file:
+            writer = csv.DictWriter(file, fieldnames=rows[0].keys())
+            writer.writeheader()
+            writer.writerows(rows)
+            file.flush()
+            return source.load_file(file.name)
+
+    def test_from_the_files_of_the_library_system_to_a_mail_that_is_opened(self):
+        names = ["Drifting", "Blacklisted", "Silent", "Busy"]
+        load = self._load(
+            "koha_patrons",
+            [
+                {
+                    "cardnumber": f"00{number}",
+                    "borrowernumber": number,
+                    "surname": name,
+                    "email": f"{name.lower()}@end2end.example.com",
+                    "branchcode": "TMAIN",
+                    "categorycode": "TADULT",
+                    "dateenrolled": "2020-01-01",
+                    "dateexpiry": "2099-12-31",
+                    "password": "a secret",
+                }
+                for number, name in enumerate(names, 700)
+            ],
+        )
+        self.assertEqual(load.rows_new, 4)
+        self.assertIn("password", load.forbidden_columns)
+        today = fields.Date.today()
+        load = self._load(
+            "koha_statistics",
+            [
+                {
+                    "datetime": f"{day} 10:00:00",
+                    "branch": "TMAIN",
+                    "type": "issue",
+                    "itemnumber": "990001",
+                    "borrowernumber": number,
+                }
+                for number, day in [
+                    (700, today - relativedelta(years=1)),
+                    (701, today - relativedelta(years=1)),
+                    (702, today - relativedelta(years=1)),
+                    (703, today - relativedelta(days=1)),
+                ]
+            ],
+        )
+        self.assertEqual(load.rows_new, 4)
+        drifting, blacklisted, silent, busy = (
+            self.env["library.patron"].search(
+                [("card_number", "=", f"00{number}"), ("branch_id", "=", self.main.id)]
+            )
+            for number in range(700, 704)
+        )
+
+        news = self.env.ref("library_crm.library_consent_purpose_news")
+        self.env["library.consent"].create(
+            [
+                {"patron_id": patron.id, "purpose_id": news.id}
+                for patron in drifting + blacklisted + busy
+            ]
+        )
+        self.env["mail.blacklist"]._add(blacklisted.email)
+
+        # The filter of the screen, narrowed to the patrons of this test.
+        arch = self.env.ref("library_crm.library_patron_view_search").arch
+        node = etree.fromstring(arch).find(".//filter[@name='unused_6m']")
+        domain = [
+            ("email", "ilike", "@end2end.example.com"),
+            *literal_eval(node.get("domain")),
+        ]
+        as_marketing = self.env["library.patron"].with_user(self.marketing)
+        patrons = as_marketing.search(domain)
+        self.assertEqual(
+            patrons.sudo(),
+            blacklisted + drifting + silent,
+            "The busy one is no drifter",
+        )
+
+        action = patrons.with_context(active_domain=domain).action_new_mailing()
+        mailing = (
+            self.env["mailing.mailing"]
+            .with_user(self.marketing)
+            .with_context(**action["context"])
+            .create(
+                {
+                    "subject": "We miss you",
+                    "body_html": '<p>See <a href="https://www.example.com/new">what '
+                    "is new</a>.</p>",
+                }
+            )
+        )
+        mailing.action_put_in_queue()
+        with self.enter_registry_test_mode():
+            for cron in (
+                "mass_mailing.ir_cron_mass_mailing_queue",
+                "mail.ir_cron_mail_scheduler_action",
+            ):
+                self.env.ref(cron).method_direct_trigger()
+
+        # Whatever else was waiting in the queue of the database went out too.
+        ours = [
+            (recipients, message)
+            for recipients, message in self.mailbox.messages
+            if message["Subject"] == "We miss you"
+        ]
+        self.assertEqual(
+            [recipients for recipients, _message in ours],
+            [["drifting@end2end.example.com"]],
+        )
+        message = ours[0][1]
+        self.assertIn("One-Click", message["List-Unsubscribe-Post"])
+
+        # The patron opens the mail and follows the link.
+        body = message.get_body(("html",)).get_content()
+        pixel = re.search(r'src="[^"]*(/mail/track/[^"]+)"', body).group(1)
+        link = re.search(r'href="[^"]*(/r/[^"]+)"', body).group(1)
+        self.url_open(pixel)
+        self.url_open(link, allow_redirects=False)
+
+        trace = self.env["mailing.trace"].search(
+            drifting.action_view_mailing_traces()["domain"]
+        )
+        self.assertEqual(drifting.mailing_trace_count, 1)
+        self.assertEqual(trace.mass_mailing_id, mailing.sudo())
+        self.assertEqual(trace.trace_status, "open")
+        self.assertTrue(trace.links_click_datetime)
+        self.assertFalse(silent.mailing_trace_count)
+        self.assertEqual(busy.mailing_trace_count, 0)
