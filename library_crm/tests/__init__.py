@@ -3,6 +3,7 @@ from . import (
     test_data_load,
     test_demo,
     test_formats_koha,
+    test_indexes,
     test_mailing,
     test_membership,
     test_messages,

@@ -21,6 +21,7 @@ class LibraryCommon(TransactionCase):
         cls.other_library = cls.env["res.company"].create({"name": "Hillside Library"})
         cls.env.user.write(
             {
+                "tz": "UTC",  # one "today" for the server and for whoever is logged in
                 "company_ids": [
                     Command.link(cls.library.id),
                     Command.link(cls.other_library.id),

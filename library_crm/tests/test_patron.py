@@ -48,41 +48,6 @@ class TestPatron(LibraryCommon):
     def test_same_card_in_another_library_is_another_card(self):
         self.assertEqual(self.other_patron.card_number, self.amal.card_number)
 
-    def test_card_is_found_by_the_index(self):
-        self.env["library.patron"].flush_model()
-        self.env.cr.execute("SET LOCAL enable_seqscan = off")
-        self.env.cr.execute(
-            "EXPLAIN SELECT id FROM library_patron WHERE card_number = '0042'"
-        )
-        plan = "\n".join(line for (line,) in self.env.cr.fetchall())
-        self.assertIn("library_patron_card_uniq", plan)
-
-    def test_first_page_of_the_list_comes_from_one_index(self):
-        self.env["library.patron"].flush_model()
-        self.env.cr.execute("SET LOCAL enable_seqscan = off")
-        self.env.cr.execute("SET LOCAL enable_sort = off")
-        query = self.env["library.patron"]._search([], limit=80)
-        sql = query.select()
-        self.env.cr.execute(f"EXPLAIN {sql.code}", list(sql.params))
-        plan = "\n".join(line for (line,) in self.env.cr.fetchall())
-        self.assertIn("library_patron_default_order_idx", plan)
-        self.assertNotIn("Sort", plan)
-
-    def test_part_of_a_name_or_card_is_found_by_two_indexes(self):
-        """The search box looks into both, and one without an index has every patron
-        read."""
-        self.env["library.patron"].flush_model()
-        for way in ("seqscan", "indexscan", "indexonlyscan"):
-            self.env.cr.execute(f"SET LOCAL enable_{way} = off")
-        sql = self.env["library.patron"]._search(
-            [("display_name", "ilike", "bruno si")]
-        )
-        sql = sql.select()
-        self.env.cr.execute(f"EXPLAIN {sql.code}", list(sql.params))
-        plan = "\n".join(line for (line,) in self.env.cr.fetchall())
-        self.assertIn("library_patron__complete_name_index", plan)
-        self.assertIn("library_patron__card_number_index", plan)
-
     def test_scanned_card_finds_one_patron_and_a_name_finds_names(self):
         search = self.env["library.patron"].name_search
         self.assertEqual([found[0] for found in search("0043")], self.bruno.ids)
