@@ -22,6 +22,10 @@ class LoyaltyCard(models.Model):
         ondelete="set null",
         groups="library_crm.group_library_user,library_crm.group_library_marketing",
     )
+    user_may_change = fields.Boolean(
+        compute="_compute_user_may_change",
+        help="Whether the user of the moment may change the balance and send the card.",
+    )
 
     @api.depends("partner_id.library_patron_ids", "company_id")
     def _compute_library_patron_id(self):
@@ -40,3 +44,8 @@ class LoyaltyCard(models.Model):
                     lambda patron, company=card.company_id: patron.company_id == company
                 )
             card.library_patron_id = patrons if len(patrons) == 1 else False
+
+    @api.depends_context("uid")
+    def _compute_user_may_change(self):
+        """A button that ends in a refusal is not shown: the desk only reads cards."""
+        self.user_may_change = self.has_access("write")

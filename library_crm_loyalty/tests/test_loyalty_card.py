@@ -111,6 +111,8 @@ class TestLoyaltyCard(LibraryCommon):
             for operation in ("write", "create", "unlink"):
                 with self.subTest(records._name, operation=operation):
                     self.assertFalse(records.has_access(operation))
+        self.assertFalse(self._as(self.desk, card).user_may_change)
+        self.assertTrue(self._as(self.manager, card).user_may_change)
         form = Form(self._as(self.desk, self.amal))
         self.assertEqual(form.loyalty_points, 10)
 
