@@ -60,6 +60,8 @@ export class LibraryUseChart extends Component {
             },
             options: {
                 animation: false,
+                // Slanted names of months end to the left of their bar.
+                layout: { padding: { left: rtl ? 24 : 0 } },
                 maintainAspectRatio: false,
                 plugins: {
                     legend: {

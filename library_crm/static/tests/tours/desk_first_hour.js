@@ -73,7 +73,7 @@ registry.category("web_tour.tours").add("library_desk_first_hour", {
             run: "click",
         },
         {
-            trigger: ".o_library_request_form .o_field_widget[name=name] input",
+            trigger: ".o_library_request_form .o_field_widget[name=name] textarea",
             run: "edit Maps of the old harbour",
         },
         {
