@@ -632,7 +632,7 @@ class LibraryPatron(models.Model):
     # ------------------------------------------------------------
 
     def _get_renewal_obstacle(self):
-        """Why the patron can not ask for a renewal now, in words for the patron.
+        """Why nobody can ask for a renewal now, in words for the patron or guardian.
 
         :return: the reason; empty where a renewal can be asked for
         :rtype: str
@@ -641,22 +641,22 @@ class LibraryPatron(models.Model):
         membership = self.membership_id
         if not membership:
             return self.env._(
-                "You have no membership yet. Please ask at the library how to join."
+                "There is no membership yet. Please ask at the library how to join."
             )
         if membership.state == "draft":
             return self.env._(
-                "Your membership has not begun yet, so there is nothing to renew."
+                "The membership has not begun yet, so there is nothing to renew."
             )
         if membership.state == "suspended":
             return self.env._(
-                "Your membership is suspended. Please talk to the library first."
+                "The membership is suspended. Please talk to the library first."
             )
         if membership.state == "cancelled":
             return self.env._(
-                "Your membership was cancelled. Please ask the library for a new one."
+                "The membership was cancelled. Please ask the library for a new one."
             )
         if not membership.date_end or not membership.plan_id.period_count:
-            return self.env._("Your membership never ends: there is nothing to renew.")
+            return self.env._("The membership never ends: there is nothing to renew.")
         first_day = membership._get_renewable_from()
         if first_day and fields.Date.context_today(self) < first_day:
             return self.env._(

@@ -221,6 +221,20 @@ class TestPortal(LibraryCommon, HttpCase):
         self.assertEqual(self._get_requests(self.noor).user_id, self.env["res.users"])
         self.assertFalse(self._get_requests(self.amal))
 
+    def test_page_of_a_child_speaks_to_the_guardian(self):
+        self._create_membership(self.noor, state="draft")
+        self.authenticate("amal_portal", "amal_portal")
+        own = self._get_page(self.amal).text
+        self.assertIn("What you agreed to", own)
+        self.assertIn("Tell us what you like", own)
+        page = self._get_page(self.noor).text
+        self.assertIn("What is agreed for this patron", page)
+        self.assertIn("Tell us what this patron likes", page)
+        self.assertIn("The membership has not begun yet", page)
+        for wrong in ("Your membership", "you agreed", "you like", "my interests"):
+            with self.subTest(wrong):
+                self.assertNotIn(wrong, page)
+
     def test_renewal_that_is_not_possible_says_why(self):
         self.authenticate("amal_portal", "amal_portal")
         today = fields.Date.today()
