@@ -334,6 +334,8 @@ class LibraryMembership(models.Model):
         self.ensure_one()
         if self.state not in ("expired", "cancelled"):
             self.state = "expired"
+            # Or the database sees two open lines: Odoo inserts before it updates.
+            self.flush_recordset(["state"])
         return self.create(
             {
                 "patron_id": self.patron_id.id,
