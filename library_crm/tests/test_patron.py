@@ -6,7 +6,7 @@ from lxml import etree
 from psycopg2 import IntegrityError
 
 from odoo import fields
-from odoo.exceptions import ValidationError
+from odoo.exceptions import UserError, ValidationError
 from odoo.tests import Form, tagged
 from odoo.tools import mute_logger
 
@@ -71,6 +71,32 @@ class TestPatron(LibraryCommon):
         self.bruno.guardian_id = self.amal
         with self.assertRaisesRegex(ValidationError, "Guardian"):
             self.amal.guardian_id = self.bruno
+
+    @mute_logger("odoo.sql_db")
+    def test_nobody_is_their_own_guardian(self):
+        with self.assertRaisesRegex(IntegrityError, "not_own_guardian"):
+            self.amal.guardian_id = self.amal
+            self.amal.flush_recordset()
+
+    def test_household_and_guardian_are_of_the_same_library(self):
+        own, other = self.env["library.household"].create(
+            [
+                {"name": "Hill Street", "company_id": library.id}
+                for library in (self.library, self.other_library)
+            ]
+        )
+        (self.amal + self.bruno).household_id = own
+        self.assertEqual(own.patron_count, 2)
+        self.assertEqual(other.patron_count, 0)
+        for values in (
+            {"household_id": other.id},
+            {"guardian_id": self.other_patron.id},
+        ):
+            with (
+                self.subTest(values),
+                self.assertRaisesRegex(UserError, "company inconsistencies"),
+            ):
+                self.amal.write(values)
 
     def test_card_number_is_not_copied(self):
         copy = self.amal.copy()
@@ -204,6 +230,15 @@ class TestPatron(LibraryCommon):
             [("branch_id", "=", self.main.id), ("patron_id", "=", False)]
         )
         self.assertEqual(usage.quantity, 12)
+
+    def test_uses_of_the_last_twelve_months_are_counted(self):
+        today = fields.Date.today()
+        year_ago = today - relativedelta(years=1)
+        self._use(self.amal, today, quantity=2)
+        self._use(self.amal, year_ago + timedelta(days=1))
+        self._use(self.amal, year_ago)
+        self.assertEqual(self.amal.use_count, 3)
+        self.assertEqual(self.bruno.use_count, 0)
 
     def test_chart_shows_twelve_months_by_service(self):
         today = fields.Date.today()

@@ -21,6 +21,8 @@ class TestRequest(LibraryCommon):
         )
 
     def test_request_goes_to_the_team_whose_work_it_is(self):
+        # Who works with leads makes leads, unless it is a request.
+        self.desk.group_ids += self.env.ref("crm.group_use_lead")
         for kind, team in [
             ("joining", self.acquisition),
             ("win_back", self.win_back),
@@ -52,6 +54,12 @@ class TestRequest(LibraryCommon):
         self.amal.invalidate_recordset()
         self.assertEqual(self.amal.open_request_count, 0)
         self.assertEqual(self.amal.request_count, 1)
+
+    def test_request_of_nobody_known_is_of_the_branch_where_the_desk_sits(self):
+        self.assertEqual(self._request().library_branch_id, self.main)
+        self.desk.library_branch_ids += self.north
+        north = self._request(library_branch_id=self.north.id)
+        self.assertEqual(north.library_branch_id, self.north)
 
     def test_board_of_a_team_shows_its_own_stages_only(self):
         self._request("reference")
@@ -99,6 +107,8 @@ class TestRequest(LibraryCommon):
             contact_name="Rana Haddad",
             email_from="rana.haddad@test.example.com",
             phone="+32 2 555 01 99",
+            street="12 Test Lane",
+            city="Riverside",
             library_branch_id=self.main.id,
         )
         form = self._make_patron(lead)
@@ -114,6 +124,9 @@ class TestRequest(LibraryCommon):
                     "complete_name": "Rana Haddad",
                     "card_number": "0077",
                     "email": "rana.haddad@test.example.com",
+                    "phone": "+32 2 555 01 99",
+                    "street": "12 Test Lane",
+                    "city": "Riverside",
                     "branch_id": self.main.id,
                     "membership_state": "active",
                 }
@@ -151,6 +164,9 @@ class TestRequest(LibraryCommon):
     def test_duplicate_of_another_library_is_not_shown(self):
         lead = self._request("joining", contact_name="Chidi Okafor")
         self.assertFalse(lead._find_library_duplicates())
+        self.assertFalse(
+            lead.sudo()._find_library_duplicates(), "Nor to who works in both"
+        )
 
     def test_enquiry_is_linked_to_the_patron_that_it_turns_out_to_be(self):
         self.amal.action_archive()
@@ -160,6 +176,34 @@ class TestRequest(LibraryCommon):
         self.assertEqual(lead.library_patron_id, self.amal)
         self.assertTrue(self.amal.active, "The patron is back")
         self.assertEqual(self.env["library.patron"].search_count([]), before + 1)
+
+    def test_enquiry_of_a_known_contact_makes_a_patron_of_that_contact(self):
+        contact = self.env["res.partner"].create({"name": "Rana Haddad"})
+        lead = self._request("joining", partner_id=contact.id)
+        form = self._make_patron(lead)
+        form.patron_category_id = self.adult
+        form.save().action_apply()
+        self.assertEqual(lead.library_patron_id.partner_id, contact)
+
+    def test_patron_who_is_known_comes_before_one_of_the_same_name(self):
+        twin = self.amal.copy({"name": "Amal Idris"})
+        for patron in self.amal + twin:
+            with self.subTest(patron=patron.id):
+                lead = self._request(
+                    "joining", contact_name="Amal Idris", library_patron_id=patron.id
+                )
+                self.assertEqual(self._make_patron(lead).patron_id, patron)
+
+    def test_link_to_no_patron_is_refused(self):
+        lead = self._request("joining", contact_name="Rana Haddad")
+        dialogue = (
+            self.env["library.lead.to.patron"]
+            .with_user(self.desk)
+            .create({"lead_id": lead.id, "action": "link"})
+        )
+        with self.assertRaisesRegex(UserError, "Patron: choose who it is"):
+            dialogue.action_apply()
+        self.assertEqual(lead.won_status, "pending")
 
     def test_enquiry_of_nobody_makes_no_patron(self):
         lead = self._request("joining")
