@@ -1,6 +1,8 @@
 import re
 from datetime import date, timedelta
 
+from lxml import html
+
 from odoo import fields
 from odoo.tests import HttpCase, tagged
 
@@ -131,6 +133,30 @@ class TestPortal(LibraryCommon, HttpCase):
             with self.subTest(hidden):
                 self.assertNotIn(hidden, page)
 
+    def test_page_says_what_holds_of_what_was_agreed(self):
+        self.authenticate("amal_portal", "amal_portal")
+        for channel, state, shown in (
+            ("post", "given", ["Yes", "Post", "Email"]),
+            ("email", "withdrawn", ["Yes", "Post"]),
+            ("post", "withdrawn", ["No"]),
+        ):
+            with self.subTest(channel=channel, state=state):
+                self.env["library.consent"].create(
+                    {
+                        "patron_id": self.amal.id,
+                        "purpose_id": self.news.id,
+                        "channel": channel,
+                        "state": state,
+                    }
+                )
+                page = html.fromstring(self._get_page(self.amal).text)
+                card = page.find(".//*[@aria-labelledby='library_agreements_title']")
+                rows = [
+                    re.findall(r"\w+", " ".join(row.itertext()))
+                    for row in card.xpath(".//li/div[1]")
+                ]
+                self.assertIn(["News", "and", "events", *shown], rows)
+
     def test_list_shows_own_and_guarded(self):
         self.authenticate("amal_portal", "amal_portal")
         page = self.url_open("/my/library").text
@@ -250,6 +276,15 @@ class TestPortal(LibraryCommon, HttpCase):
                 },
                 "suspended",
             ),
+            (
+                {
+                    "state": "cancelled",
+                    "reason_id": self.env.ref(
+                        "library_crm.library_membership_reason_moved"
+                    ).id,
+                },
+                "cancelled",
+            ),
         ):
             with self.subTest(reason):
                 self.membership.write(values)
@@ -290,6 +325,16 @@ class TestPortal(LibraryCommon, HttpCase):
                 )
                 self.assertEqual(response.status_code, 400)
         self.assertFalse(self._get_requests(self.amal))
+
+    def test_a_link_that_is_followed_changes_nothing(self):
+        self.amal.interest_ids = self.maps
+        self.authenticate("amal_portal", "amal_portal")
+        for action in ("renew", "interests"):
+            with self.subTest(action):
+                response = self.url_open(f"/my/library/{self.amal.id}/{action}")
+                self.assertEqual(response.status_code, 405)
+        self.assertFalse(self._get_requests(self.amal))
+        self.assertEqual(self.amal.interest_ids, self.maps)
 
     def test_tour(self):
         self.noor.guardian_id = False
