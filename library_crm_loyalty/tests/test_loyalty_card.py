@@ -51,6 +51,11 @@ class TestLoyaltyCard(LibraryCommon):
         card.partner_id = False
         self.assertFalse(card.library_patron_id)
 
+    def test_card_keeps_a_patron_who_is_archived(self):
+        self.amal.active = False
+        card = self._create_card(self.amal.partner_id)
+        self.assertEqual(card.library_patron_id, self.amal)
+
     def test_card_of_another_library_has_no_patron(self):
         card = self._create_card(self.other_patron.partner_id)
         self.assertFalse(card.library_patron_id)
@@ -90,6 +95,14 @@ class TestLoyaltyCard(LibraryCommon):
         card.active = False
         self.env.invalidate_all()
         self.assertEqual(self.amal.loyalty_points, 30)
+        ended = self._create_programme("Last summer", self.library)
+        gifts = self._create_programme("Gift cards", self.library)
+        gifts.program_type = "gift_card"
+        for programme in ended + gifts:
+            self._create_card(self.amal.partner_id, programme, points=500)
+        ended.active = False
+        self.env.invalidate_all()
+        self.assertEqual(self.amal.loyalty_points, 30)
 
     def test_desk_reads_cards_of_own_branches_and_changes_none(self):
         card = self._create_card(self.amal.partner_id, points=10)
@@ -113,6 +126,16 @@ class TestLoyaltyCard(LibraryCommon):
                     self.assertFalse(records.has_access(operation))
         self.assertFalse(self._as(self.desk, card).user_may_change)
         self.assertTrue(self._as(self.manager, card).user_may_change)
+        history = self.env["loyalty.history"].create(
+            [
+                {"card_id": each.id, "description": "A talk", "issued": 5}
+                for each in card + north + coupon
+            ]
+        )
+        self.assertEqual(
+            self._as(self.desk, history).search([("id", "in", history.ids)]),
+            history[0],
+        )
         form = Form(self._as(self.desk, self.amal))
         self.assertEqual(form.loyalty_points, 10)
 

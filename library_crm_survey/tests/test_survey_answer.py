@@ -82,8 +82,18 @@ class TestSurveyAnswer(LibraryCommon):
         visitor = self.env["res.partner"].create(
             {"name": "Visitor", "email": self.amal.email}
         )
-        answer = self._answer(partner_id=visitor.id, email=self.amal.email)
-        self.assertFalse(answer.library_patron_id)
+        known, unknown = self.env["survey.user_input"].create(
+            [
+                {
+                    "survey_id": self.survey.id,
+                    "partner_id": partner.id,
+                    "email": self.amal.email,
+                }
+                for partner in (visitor, visitor.browse())
+            ]
+        )
+        self.assertFalse(known.library_patron_id)
+        self.assertEqual(unknown.library_patron_id, self.amal)
 
     def test_anonymous_answer_is_nobodys(self):
         self.assertFalse(self._answer().library_patron_id)
@@ -100,6 +110,17 @@ class TestSurveyAnswer(LibraryCommon):
             with self.subTest(values):
                 answer = self._answer(self.other_survey, **values)
                 self.assertFalse(answer.library_patron_id)
+
+    def test_one_email_in_two_libraries_finds_the_patron_of_the_survey(self):
+        self.other_patron.email = self.amal.email
+        answers = self.env["survey.user_input"].create(
+            [
+                {"survey_id": survey.id, "email": self.amal.email}
+                for survey in self.survey + self.other_survey
+            ]
+        )
+        self.assertEqual(answers[0].library_patron_id, self.amal)
+        self.assertEqual(answers[1].library_patron_id, self.other_patron)
 
     def test_contact_of_two_libraries_is_the_patron_of_the_survey(self):
         there = self.env["library.patron"].create(
@@ -179,8 +200,17 @@ class TestSurveyAnswer(LibraryCommon):
         visible = self._as(self.manager, self.env["survey.user_input"])
         self.assertEqual(visible.search(action["domain"]), answer)
         self.assertFalse(visible.search([("id", "=", other.id)]))
-        with self.assertRaises(AccessError):
-            visible.browse(other.id).read(["email"])
+        answer._save_lines(self.survey.question_ids, "amal.idris@test.example.com")
+        other._save_lines(self.other_survey.question_ids, "chidi@test.example.com")
+        for own, hidden in [
+            (answer, other),
+            (answer.user_input_line_ids, other.user_input_line_ids),
+            (self.survey, self.other_survey),
+        ]:
+            with self.subTest(own._name):
+                self._as(self.manager, own).check_access("read")
+                self.assertTrue(hidden)
+                self.assertFalse(self._as(self.manager, hidden).has_access("read"))
 
     def test_survey_user_without_a_role_in_the_library_sees_no_patron(self):
         answer = self._answer(partner_id=self.amal.partner_id.id)
