@@ -78,7 +78,8 @@ class Loader(ABC):
                 self.source._fields["date_format"]._description_selection(self.env)
             )[error.expected]
             return self.env._(
-                "%(column)s: “%(found)s” is not a date; expected %(expected)s.", **names
+                "%(column)s: “%(found)s” is not a date; write it as in %(expected)s.",
+                **names,
             )
         if error.reason == "date_order":
             return self.env._(

@@ -13,7 +13,7 @@ class LibraryDataRefusal(models.Model):
         "library.data.load", required=True, index=True, ondelete="cascade"
     )
     line = fields.Integer(required=True, aggregator=False)
-    reason = fields.Char(required=True)
+    reason = fields.Text(required=True)
     content = fields.Text(
         string="Row",
         help="The columns that are read, as comma-separated text; columns that may "

@@ -543,7 +543,7 @@ class TestDataLoad(LibraryCommon):
         self.assertIn("sort1", load.unused_columns)
         self.assertFalse(load.unknown_columns)
         self.env.flush_all()
-        secrets = ("never kept", "NeverKeepThis", "login.never", "990001", "99001")
+        secrets = ("never kept", "NeverKeepThis", "login.never", "7700990")
         for (table,) in self.env.execute_query(
             SQL(
                 "SELECT tablename FROM pg_tables WHERE schemaname = current_schema() "
