@@ -2,6 +2,6 @@ from . import controllers, models, wizard
 
 
 def _uninstall_hook(env):
-    """Empty the table of uses first: services and branches can not be deleted while a
+    """Empty the tables of use first: services and branches can not be deleted while a
     use names them."""
-    env.cr.execute("TRUNCATE library_service_usage")
+    env.cr.execute("TRUNCATE library_service_usage, library_service_usage_month")

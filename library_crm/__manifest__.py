@@ -27,6 +27,7 @@
         "views/crm_lead_views.xml",
         "views/crm_team_views.xml",
         "views/library_service_usage_views.xml",
+        "views/library_service_usage_month_views.xml",
         "views/mailing_mailing_views.xml",
         "views/library_patron_views.xml",
         "views/library_membership_views.xml",

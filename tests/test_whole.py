@@ -1,10 +1,10 @@
 """What is done to a whole database: every menu is opened, the addons are removed."""
 
-import subprocess
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 
 import pytest
+from whole_database import copy, dev_odoo
 
 import odoo.sql_db
 
@@ -13,29 +13,6 @@ ADDONS = sorted(path.parent.name for path in ROOT.glob("library_crm*/__manifest_
 
 # Both take minutes.
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
-
-
-def dev_odoo(*arguments: str) -> str:
-    """Run `./dev odoo …`, expect it to succeed, and return what it wrote."""
-    result = subprocess.run(
-        [ROOT / "dev", "odoo", *arguments],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    assert not result.returncode, result.stdout[-20_000:]
-    return result.stdout
-
-
-@contextmanager
-def copy(name: str):
-    """A copy of the test database, for as long as it is needed."""
-    dev_odoo("db", "duplicate", "--force", "library_test", name)
-    try:
-        yield name
-    finally:
-        odoo.sql_db.close_db(name)
-        dev_odoo("db", "drop", name)
 
 
 class TestClickEverywhere:

@@ -8,6 +8,7 @@ from random import Random
 from dateutil.relativedelta import relativedelta
 
 from odoo.fields import Command, Domain
+from odoo.tools import SQL
 
 from .library_requests import DemoRequests
 from .people import Person, Town
@@ -463,13 +464,8 @@ class DemoLibrary:
         service_ids = {code: service.id for code, service in self.services.items()}
         branch_ids = {code: branch.id for code, branch in self.branches.items()}
         rows = Use(self.seed, self.people, open_days, self.today).rows()
-        self.env.cr.execute_values(
-            """
-            INSERT INTO library_service_usage
-                        (patron_id, service_id, branch_id, date, quantity, channel)
-                 VALUES %s
-            """,
-            [
+        columns = zip(
+            *(
                 (
                     patron_ids.get(number),
                     service_ids[service],
@@ -479,14 +475,21 @@ class DemoLibrary:
                     channels[service, branch],
                 )
                 for number, service, branch, day, quantity in rows
-            ],
-            page_size=5000,
+            ),
+            strict=True,
         )
-        self.env["library.service.usage"].invalidate_model()
-        self.env["library.service.usage"]._refresh_patrons(self._all_patrons())
-
-    def _all_patrons(self):
-        return self.env["library.patron"].union(*self.patrons.values())
+        self.env["library.service.usage"].insert_rows(
+            SQL(
+                """
+                SELECT *, NULL::int, NULL
+                  FROM unnest(
+                       %s::int[], %s::int[], %s::int[], %s::date[], %s::int[],
+                       %s::text[]
+                       )
+                """,
+                *map(list, columns),
+            )
+        )
 
     def _archive(self):
         gone = [

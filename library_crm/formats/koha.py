@@ -4,7 +4,7 @@ Sources: Koha's patron import tool and the tables ``borrowers`` and ``statistics
 its database schema. Columns that came or went with a release of Koha are all listed.
 """
 
-from .table import Layout, RowError, Table, read_date, read_number, read_text
+from .table import Layout, Row, RowError, Table, read_date, read_number, read_text
 
 CARD_LIMIT = 64
 _NAME_LIMIT = 120
@@ -134,7 +134,8 @@ def _convert(table, convert, date_format):
             yield row
             continue
         try:
-            yield row._replace(values=convert(row.cells, date_format))
+            values = convert(row.cells, date_format)
+            yield Row(row.line, row.cells, values)
         except RowError as error:
             yield row._replace(error=error)
 

@@ -3,8 +3,10 @@
 import codecs
 import csv
 import re
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date
+from functools import lru_cache
 from typing import NamedTuple
 
 DELIMITERS = ",;\t|"
@@ -161,28 +163,32 @@ class Table:
     def __iter__(self):
         """Yield a ``Row`` without values for each row that is not blank; where the
         row itself is broken, with the error and without cells."""
+        names = self.columns
+        for line, cells, error in self.split():
+            named = {} if error else dict(zip(names, cells, strict=True))
+            yield Row(line, named, None, error)
+
+    def split(self):
+        """Yield the line, the cells of the used columns in the order of ``columns``,
+        and the error (or None) of each row that is not blank."""
         width = len(self._names)
+        places = list(self._places.values())
         for line, cells, error in self._split():
-            if error:
-                yield Row(line, {}, error=error)
-                continue
-            if self._is_clean:
+            if not error and self._is_clean:
                 line = int(cells[0])
                 if cells[1]:
                     reason, found, expected = cells[1].split("\t")
                     error = RowError(reason, found=found, expected=expected)
-                    yield Row(line, {}, error=error)
-                    continue
-            if len(cells) != width and (
-                len(cells) < width or any(cell.strip() for cell in cells[width:])
+            if (
+                not error
+                and len(cells) != width
+                and (len(cells) < width or any(cell.strip() for cell in cells[width:]))
             ):
                 error = RowError("width", found=str(len(cells)), expected=str(width))
-                yield Row(line, {}, error=error)
-                continue
-            row = {
-                name: _clean_cell(cells[place]) for name, place in self._places.items()
-            }
-            yield Row(line, row)
+            if error:
+                yield line, [], error
+            else:
+                yield line, [_clean_cell(cells[place]) for place in places], None
 
     def _split(self):
         """Yield the line, the cells and the error of each row that is not blank.
@@ -232,14 +238,13 @@ def clean(source, target, layout):
         unknown=table.unknown,
     )
     blank = [""] * len(table.columns)
-    for row in table:
+    for line, cells, error in table.split():
         summary.rows += 1
-        if row.error:
-            error = row.error
+        if error:
             problem = "\t".join((error.reason, error.found, error.expected))
-            writer.writerow([row.line, problem, *blank])
+            writer.writerow([line, problem, *blank])
         else:
-            writer.writerow([row.line, "", *row.cells.values()])
+            writer.writerow([line, "", *cells])
     return summary
 
 
@@ -255,8 +260,8 @@ def read_text(cells, column, limit):
     :raise RowError: if it is longer than the limit or holds control characters
     """
     text = cells.get(column, "")
-    if not text:
-        return ""
+    if not text or (text.isalnum() and len(text) <= limit):  # most codes and numbers
+        return text
     if "\0" in text:
         raise RowError("control", column, text.replace("\0", "?"))
     text = " ".join(text.split())
@@ -286,18 +291,24 @@ def read_date(cells, column, date_format):
     if not text:
         return None
     day = text[:10] if "-" in text[:5] else text.replace("T", " ").split(" ")[0]
+    found = _read_day(day, date_format)
+    if found is False:
+        raise RowError("date", column, text, date_format)
+    return found
+
+
+@lru_cache(maxsize=10_000)  # the days of a file are few, its rows many
+def _read_day(day, date_format):
+    """The day, None for MySQL's way to say that there is none, False for no day."""
     pattern = DATE_FORMATS[date_format]
     match = _ISO_DATE.fullmatch(day) or (pattern and pattern.fullmatch(day))
     if match:
-        if match["y"] == "0000":  # MySQL's way to say that there is no date
+        if match["y"] == "0000":
             return None
-        try:
+        with suppress(ValueError):
             found = date(int(match["y"]), int(match["m"]), int(match["d"]))
-        except ValueError:
-            found = None
-        if found and found.year >= 1850:
-            return found
-    raise RowError("date", column, text, date_format)
+            return found if found.year >= 1850 else False
+    return False
 
 
 class _Lines:

@@ -11,11 +11,8 @@ class Loader(ABC):
     was so) grow with each batch; the load collects them.
     """
 
-    #: The load may be carried on where it was interrupted. If not, nothing is kept
-    #: before ``finish``, and it begins anew.
-    resumable = False
-
     def __init__(self, load, dry_run):
+        self.load = load
         self.source = load.source_id
         self.company = self.source.company_id
         self.env = load.env
@@ -24,6 +21,9 @@ class Loader(ABC):
         self.refusals = []
         self.notes = Counter()
 
+    def begin(self):  # noqa: B027
+        """Make ready for the first row."""
+
     def skip(self, rows):  # noqa: B027
         """Look at rows that an interrupted run of this load has dealt with."""
 
@@ -31,8 +31,10 @@ class Loader(ABC):
     def take(self, rows):
         """Deal with a batch of ``formats.table.Row``."""
 
-    def finish(self):  # noqa: B027
-        """Deal with what had to wait until all rows were seen."""
+    def finish(self):
+        """Deal with what had to wait until all rows were seen, a part at a time:
+        after each that it yields the load may keep what was done, and pause."""
+        yield from ()
 
     def refuse(self, row, reason):
         self.refusals.append((row, reason))

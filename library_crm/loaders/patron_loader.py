@@ -31,8 +31,6 @@ class PatronLoader(Loader):
     ``library.membership._set_end_from_ils``.
     """
 
-    resumable = True
-
     def __init__(self, load, dry_run):
         super().__init__(load, dry_run)
         self._today = fields.Date.context_today(load)
@@ -137,6 +135,7 @@ class PatronLoader(Loader):
                     ] += 1
                 elif patron:
                     self._set_guardian(patron, guardian)
+            yield
 
     def _set_guardian(self, patron_id, guardian_id):
         patron = self.env["library.patron"].browse(patron_id)

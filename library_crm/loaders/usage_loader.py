@@ -4,7 +4,7 @@ import io
 
 from odoo import fields
 from odoo.tools import SQL
-from odoo.tools.misc import format_date, split_every
+from odoo.tools.misc import format_date
 
 from .loader import Loader
 
@@ -12,21 +12,25 @@ from .loader import Loader
 class UsageLoader(Loader):
     """Rows of use become ``library.service.usage``, one by one and each once.
 
-    Rows are copied into a temporary table and merged in one statement at the end:
-    a load is in the database as a whole or not at all. What tells a row from others
-    (its second, branch, type and patron) is kept only as a keyed digest; rows that
-    are alike in all of it are numbered, so that two loans in the same second count
-    twice and the same file loaded again counts nothing.
+    Rows are copied into a staging table and merged from there, a part at a time. What
+    tells a row from others (its second, branch, type and patron) is kept only as a
+    keyed digest; rows that are alike in all of it are numbered once all are staged, so
+    that two loans in the same second count twice and the same file loaded again counts
+    nothing.
+
+    Both steps are kept as they go. A row that was merged has left the staging table,
+    so an interrupted load finds there what is still to be done.
     """
 
-    _REFRESH_BATCH = 10_000
+    #: Rows that are merged in one transaction.
+    _PART = 50_000
 
     def __init__(self, load, dry_run):
         super().__init__(load, dry_run)
         self._key = bytes.fromhex(self.source.sudo().key)
         self._today = fields.Date.context_today(load)
         self._services = {
-            service.code: service
+            service.code: (service.id, service.channel)
             for service in self.env["library.service"].search(
                 [("company_id", "in", (self.company.id, False))],
                 order="company_id DESC",
@@ -36,24 +40,13 @@ class UsageLoader(Loader):
             code: branch.id
             for code, branch in self.read_codes("library.branch").items()
         }
-        # Branches to be made, under an id below zero until they are.
-        self._new_branches = {}
-        self._staged = 0
-        self.env.cr.execute(
-            """
-            DROP TABLE IF EXISTS pg_temp.library_usage_stage;
-            CREATE TEMPORARY TABLE library_usage_stage (
-                line int,
-                key text,
-                patron_id int,
-                service_id int,
-                branch_id int,
-                date date,
-                quantity int,
-                channel text
-            )
-            """
-        )
+
+    # ------------------------------------------------------------
+    # STAGING
+    # ------------------------------------------------------------
+
+    def begin(self):
+        self._empty_stage()
 
     def take(self, rows):
         patrons = self._find_patrons(rows)
@@ -66,25 +59,31 @@ class UsageLoader(Loader):
             if not values["service_code"]:
                 self.counts["ignored"] += 1
                 continue
-            if reason := self._get_refusal(values, patrons):
+            patron = patrons.get(("ils_ref", values["ils_ref"])) or patrons.get(
+                ("card_number", values["card_number"])
+            )
+            if reason := self._get_refusal(values, patron):
                 self.refuse(row, reason)
                 continue
-            service = self._services[values["service_code"]]
-            patron = self._get_patron(values, patrons)
+            service, channel = self._services[values["service_code"]]
             stage.write(
-                f"{row.line}\t{self._get_external_ref(values['identity'])}\t"
-                f"{patron or chr(92) + 'N'}\t{service.id}\t"
-                f"{self._get_branch(values['branch_code'])}\t{values['date']}\t"
-                f"{values['quantity']}\t{service.channel}\n"
+                f"{self.load.id}\t{row.line}\t"
+                f"{self._get_external_ref(values['identity'])}\t"
+                f"{patron or chr(92) + 'N'}\t{service}\t"
+                f"{self._branches[values['branch_code']]}\t{values['date']}\t"
+                f"{values['quantity']}\t{channel}\n"
             )
-            self._staged += 1
         stage.seek(0)
-        self.env.cr.copy_expert("COPY library_usage_stage FROM STDIN", stage)
-
-    def _get_branch(self, code):
-        if code in self._branches:
-            return self._branches[code]
-        return self._new_branches.setdefault(code, -len(self._new_branches) - 1)
+        self.env.cr.copy_expert(
+            """
+            COPY library_service_usage_stage (
+                 load_id, line, key, patron_id, service_id, branch_id, date, quantity,
+                 channel
+                 )
+            FROM STDIN
+            """,
+            stage,
+        )
 
     def _get_external_ref(self, identity):
         digest = hashlib.blake2b(identity.encode(), digest_size=12, key=self._key)
@@ -113,12 +112,7 @@ class UsageLoader(Loader):
             )
         return found
 
-    def _get_patron(self, values, patrons):
-        return patrons.get(("ils_ref", values["ils_ref"])) or patrons.get(
-            ("card_number", values["card_number"])
-        )
-
-    def _get_refusal(self, values, patrons):
+    def _get_refusal(self, values, patron):
         if values["service_code"] not in self._services:
             return self.describe_unknown("type", values["service_code"], self._services)
         if values["date"] > self._today:
@@ -127,15 +121,8 @@ class UsageLoader(Loader):
                 date=format_date(self.env, values["date"]),
             )
         if (
-            values["branch_code"] not in self._branches
-            and not self.source.create_missing
-        ):
-            return self.describe_unknown(
-                "branch", values["branch_code"], self._branches
-            )
-        if (
-            (values["ils_ref"] or values["card_number"])
-            and not self._get_patron(values, patrons)
+            not patron
+            and (values["ils_ref"] or values["card_number"])
             and not self.source.count_unknown_patrons
         ):
             return self.env._(
@@ -145,62 +132,118 @@ class UsageLoader(Loader):
                 found=values["ils_ref"] or values["card_number"],
                 library=self.company.name,
             )
+        code = values["branch_code"]
+        if code not in self._branches:
+            if not self.source.create_missing:
+                return self.describe_unknown("branch", code, self._branches)
+            with self.provisional():
+                self._branches[code] = self.make_code("library.branch", code).id
         return None
+
+    def _empty_stage(self):
+        self.env.cr.execute(
+            SQL(
+                "DELETE FROM library_service_usage_stage WHERE load_id = %s",
+                self.load.id,
+            )
+        )
+
+    # ------------------------------------------------------------
+    # MERGING
+    # ------------------------------------------------------------
 
     def finish(self):
         """Cost: one sort of the rows of the file, one insertion of each new row, one
         look-up in the unique index for each row that is there already."""
-        Usage = self.env["library.service.usage"]
-        Usage.flush_model()
-        with self.provisional():
-            self._make_branches()
-            [(added, patron_ids)] = self.env.execute_query(
-                SQL(
-                    """
-                    WITH added AS (
-                        INSERT INTO library_service_usage (
-                               patron_id, service_id, branch_id, date, quantity,
-                               channel, source_id, external_ref
-                               )
-                        SELECT patron_id, service_id, branch_id, date, quantity,
-                               channel, %(source)s,
-                               CASE WHEN place = 1 THEN key
-                                    ELSE key || '.' || place END
-                          FROM (
-                                SELECT *,
-                                       row_number() OVER (
-                                           PARTITION BY key ORDER BY line
-                                       ) AS place
-                                  FROM library_usage_stage
-                               ) staged
-                      ORDER BY line
-                   ON CONFLICT (source_id, external_ref)
-                         WHERE external_ref IS NOT NULL
-                            DO NOTHING
-                     RETURNING patron_id
-                    )
-                    SELECT count(*), array_agg(DISTINCT patron_id)
-                                     FILTER (WHERE patron_id IS NOT NULL)
-                      FROM added
-                    """,
-                    source=self.source.id,
-                )
-            )
-            Usage.invalidate_model()
-            for ids in split_every(self._REFRESH_BATCH, patron_ids or []):
-                Usage._refresh_patrons(self.env["library.patron"].browse(ids))
-        self.env.cr.execute("DROP TABLE library_usage_stage")
-        self.counts["new"] += added
-        self.counts["unchanged"] += self._staged - added
+        self._number_alike()
+        if self.dry_run:
+            self._count()
+            self._empty_stage()
+            return
+        while self._merge_part():
+            yield
 
-    def _make_branches(self):
-        for code, staged_id in self._new_branches.items():
-            branch = self.make_code("library.branch", code)
-            self.env.cr.execute(
-                SQL(
-                    "UPDATE library_usage_stage SET branch_id = %s "
-                    "WHERE branch_id = %s",
-                    branch.id,
-                    staged_id,
-                )
+    def _number_alike(self):
+        """Give rows that are alike keys of their own: the second loan of the same
+        second is `key.2`. Done twice, it finds nothing more to do."""
+        self.env.cr.execute(
+            SQL(
+                """
+                UPDATE library_service_usage_stage stage
+                   SET key = alike.key || '.' || alike.place
+                  FROM (
+                        SELECT id, key,
+                               row_number() OVER (PARTITION BY key ORDER BY line)
+                                   AS place
+                          FROM library_service_usage_stage
+                         WHERE load_id = %s
+                       ) alike
+                 WHERE stage.id = alike.id
+                   AND alike.place > 1
+                """,
+                self.load.id,
             )
+        )
+
+    def _count(self):
+        [(new, known)] = self.env.execute_query(
+            SQL(
+                """
+                SELECT count(*) FILTER (WHERE usage.id IS NULL), count(usage.id)
+                  FROM library_service_usage_stage stage
+             LEFT JOIN library_service_usage usage
+                    ON usage.source_id = %s
+                   AND usage.external_ref = stage.key
+                 WHERE stage.load_id = %s
+                """,
+                self.source.id,
+                self.load.id,
+            )
+        )
+        self.counts["new"] += new
+        self.counts["unchanged"] += known
+
+    def _merge_part(self):
+        """Merge the last rows of those that are staged: files mostly end with the
+        newest, and so a patron's last use is written once.
+
+        :return: whether there were any
+        """
+        [(staged, first)] = self.env.execute_query(
+            SQL(
+                """
+                SELECT count(*), min(line)
+                  FROM (
+                        SELECT line
+                          FROM library_service_usage_stage
+                         WHERE load_id = %s
+                      ORDER BY line DESC
+                         LIMIT %s
+                       ) part
+                """,
+                self.load.id,
+                self._PART,
+            )
+        )
+        if not staged:
+            return False
+        part = SQL("load_id = %s AND line >= %s", self.load.id, first)
+        added = self.env["library.service.usage"].insert_rows(
+            SQL(
+                """
+                SELECT patron_id, service_id, branch_id, date, quantity, channel,
+                       %(source)s, key
+                  FROM library_service_usage_stage
+                 WHERE %(part)s
+              ORDER BY line
+                """,
+                source=self.source.id,
+                part=part,
+            )
+        )
+        self.env.cr.execute(
+            SQL("DELETE FROM library_service_usage_stage WHERE %s", part)
+        )
+        self.counts["new"] += added
+        self.counts["unchanged"] += staged - added
+        return True

@@ -19,6 +19,8 @@ from . import (
     library_patron_category,
     library_service,
     library_service_usage,
+    library_service_usage_month,
+    library_service_usage_stage,
     mailing_filter,
     mailing_mailing,
     mailing_trace,

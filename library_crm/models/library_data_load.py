@@ -36,7 +36,7 @@ class LibraryDataLoad(models.Model):
 
     #: Rows up to which a load runs while the user waits; more go to the job.
     _AT_ONCE_ROWS = 2000
-    _BATCH = 1000
+    _BATCH = 5000
     _KEEP_FILE_DAYS = 7
     _KEEP_REFUSALS_DAYS = 30
 
@@ -136,13 +136,19 @@ class LibraryDataLoad(models.Model):
     # COMPUTES
     # ------------------------------------------------------------
 
-    @api.depends("rows_read", "rows_total", "state")
+    @api.depends(
+        *("state", "rows_total", "rows_read", "rows_new", "rows_changed"),
+        *("rows_unchanged", "rows_ignored", "rows_refused"),
+    )
     def _compute_progress(self):
+        """Half of the work is to read a row, the other half to know what comes of it;
+        some formats do both at once."""
         for load in self:
             if load.state == "done":
                 load.progress = 100
             else:
-                load.progress = 100 * load.rows_read / (load.rows_total or 1)
+                done = load.rows_read + load._get_rows_counted()
+                load.progress = min(50 * done / (load.rows_total or 1), 99)
 
     @api.depends("notes")
     def _compute_notes_text(self):
@@ -342,12 +348,9 @@ class LibraryDataLoad(models.Model):
                 )
 
     def _run_locked(self, commit, file):
-        loader = self.source_id._get_loaders()[self.source_id.format]
-        begin = {"state": "running", "message": False}
-        if self.state != "running" or not loader.resumable:
-            begin.update(self._prepare_restart_values())
-            self.refusal_ids.unlink()
-        self.write(begin)
+        if self.state != "running":
+            self._restart()
+        self.write({"state": "running", "message": False})
         try:
             if commit:
                 self._commit(0)
@@ -393,6 +396,8 @@ class LibraryDataLoad(models.Model):
         __, read = FORMATS[source.format]
         loader = source._get_loaders()[source.format](self, self.is_dry_run)
         with contextlib.nullcontext(file) if file else self._open_file() as cleaned:
+            if not self.rows_read:
+                loader.begin()
             rows = read(cleaned, source.date_format)
             for batch in split_every(self._BATCH, islice(rows, self.rows_read)):
                 loader.skip(batch)
@@ -401,10 +406,13 @@ class LibraryDataLoad(models.Model):
                 self._collect(loader, len(batch))
                 if commit:
                     seconds_left = self._commit(len(batch))
-                    if not seconds_left and loader.resumable:
+                    if not seconds_left:
                         return False
                 self.env.invalidate_all()
-        loader.finish()
+        for __ in loader.finish():
+            self._collect(loader, 0)
+            if commit and not self._commit(0):
+                return False
         self._collect(loader, 0)
         self.write(
             {
@@ -455,9 +463,25 @@ class LibraryDataLoad(models.Model):
         return output.getvalue()
 
     def _commit(self, read):
-        return self.env["ir.cron"]._commit_progress(
-            read, remaining=max(self.rows_total - self.rows_read, 0)
+        """Keep what was done, and say how many seconds are left to this run."""
+        ended = self.state != "running"
+        remaining = 0 if ended else max(self.rows_total - self._get_rows_counted(), 1)
+        return self.env["ir.cron"]._commit_progress(read, remaining=remaining)
+
+    def _get_rows_counted(self):
+        """Of how many rows the outcome is known."""
+        self.ensure_one()
+        return (
+            self.rows_new
+            + self.rows_changed
+            + self.rows_unchanged
+            + self.rows_ignored
+            + self.rows_refused
         )
+
+    def _restart(self):
+        self.write(self._prepare_restart_values())
+        self.refusal_ids.unlink()
 
     def _prepare_restart_values(self):
         return {
@@ -588,6 +612,10 @@ class LibraryDataLoad(models.Model):
                 ("write_date", "<", now - timedelta(days=self._KEEP_FILE_DAYS)),
             ]
         ).file = False
+        at_work = self.search([("state", "in", ("queued", "running"))])
+        self.env["library.service.usage.stage"].search(
+            [("load_id", "not in", at_work.ids)]
+        ).unlink()
         self.env["library.data.refusal"].search(
             [("create_date", "<", now - timedelta(days=self._KEEP_REFUSALS_DAYS))]
         ).unlink()

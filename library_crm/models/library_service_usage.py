@@ -1,6 +1,19 @@
+from dateutil.relativedelta import relativedelta
+
 from odoo import api, fields, models
 from odoo.exceptions import ValidationError
-from odoo.tools import format_date
+from odoo.tools import SQL, format_date
+
+#: Bands of age at the day of use: name, first age above it, and words.
+AGE_BANDS = (
+    ("0_5", 6, "0–5"),
+    ("6_11", 12, "6–11"),
+    ("12_17", 18, "12–17"),
+    ("18_24", 25, "18–24"),
+    ("25_39", 40, "25–39"),
+    ("40_64", 65, "40–64"),
+    ("65", 200, "65 and over"),
+)
 
 
 class LibraryServiceUsage(models.Model):
@@ -20,12 +33,9 @@ class LibraryServiceUsage(models.Model):
     patron_id = fields.Many2one(
         "library.patron",
         ondelete="set null",
-        index="btree_not_null",
         help="Empty: an anonymous count.",
     )
-    service_id = fields.Many2one(
-        "library.service", required=True, index=True, ondelete="restrict"
-    )
+    service_id = fields.Many2one("library.service", required=True, ondelete="restrict")
     branch_id = fields.Many2one(
         "library.branch",
         required=True,
@@ -34,6 +44,22 @@ class LibraryServiceUsage(models.Model):
     )
     date = fields.Date(required=True, default=fields.Date.context_today)
     quantity = fields.Integer(required=True, default=1, aggregator="sum")
+    patron_category_id = fields.Many2one(
+        "library.patron.category",
+        compute="_compute_patron_category_id",
+        store=True,
+        precompute=True,
+        ondelete="restrict",
+        help="Of the patron when the use was recorded: it stays when the patron moves "
+        "on to another category.",
+    )
+    age_band = fields.Selection(
+        [(name, label) for name, __, label in AGE_BANDS],
+        compute="_compute_age_band",
+        store=True,
+        precompute=True,
+        help="Of the patron on the day of the use.",
+    )
     channel = fields.Selection(
         lambda self: (
             self.env["library.service"]
@@ -63,6 +89,7 @@ class LibraryServiceUsage(models.Model):
         "(source_id, external_ref) WHERE external_ref IS NOT NULL",
         "External reference: this row of the source was loaded already.",
     )
+    # Each index costs every row of a load; these are what screens ask for.
     _patron_date_idx = models.Index("(patron_id, date) WHERE patron_id IS NOT NULL")
     _branch_date_idx = models.Index("(branch_id, date)")
     _date_idx = models.Index("(date DESC, id DESC)")
@@ -71,6 +98,26 @@ class LibraryServiceUsage(models.Model):
     def _compute_channel(self):
         for usage in self:
             usage.channel = usage.service_id.channel
+
+    @api.depends("patron_id")
+    def _compute_patron_category_id(self):
+        for usage in self:
+            usage.patron_category_id = usage.patron_id.sudo().patron_category_id
+
+    @api.depends("patron_id", "date")
+    def _compute_age_band(self):
+        for usage in self:
+            patron = usage.patron_id.sudo()
+            if patron.birth_date:
+                age = relativedelta(usage.date, patron.birth_date).years
+            elif patron.birth_year:
+                age = usage.date.year - patron.birth_year
+            else:
+                usage.age_band = False
+                continue
+            usage.age_band = next(
+                (name for name, above, __ in AGE_BANDS if age < above), False
+            )
 
     @api.constrains("date")
     def _check_date(self):
@@ -107,11 +154,14 @@ class LibraryServiceUsage(models.Model):
         # Numbers can be guessed: naming a patron must not tell who it is.
         usages.patron_id.check_access("read")
         usages._refresh_patrons(usages.patron_id)
+        usages._roll_up()
         return usages
 
     def write(self, vals):
         patrons = self.patron_id
+        self._roll_up(-1)
         result = super().write(vals)
+        self._roll_up()
         self.patron_id.check_access("read")
         if {"patron_id", "date"} & vals.keys():
             self._refresh_patrons(patrons | self.patron_id)
@@ -119,6 +169,7 @@ class LibraryServiceUsage(models.Model):
 
     def unlink(self):
         patrons = self.patron_id
+        self._roll_up(-1)
         result = super().unlink()
         self._refresh_patrons(patrons)
         return result
@@ -127,3 +178,114 @@ class LibraryServiceUsage(models.Model):
     def _refresh_patrons(self, patrons):
         """Bring up to date what a patron's record says of their use; a hook."""
         patrons.sudo()._refresh_last_use_date()
+
+    # ------------------------------------------------------------
+    # MANY ROWS
+    # ------------------------------------------------------------
+
+    @api.model
+    @api.private
+    def insert_rows(self, rows):
+        """Add many rows in one statement: no record is made of them, no rule of Python
+        is asked. They are rolled up, and the patrons know of their last use.
+
+        A row whose source and external reference are there already is left out. Cost:
+        the insertion into the indexes of the table, which is what a bare ``COPY``
+        pays, and some 20 percent.
+
+        :param SQL rows: a query of patron, service, branch, date, quantity, channel,
+            source and external reference
+        :return: how many rows were added
+        :rtype: int
+        """
+        self.env.flush_all()
+        [(added,)] = self.env.execute_query(
+            SQL(
+                """
+                WITH added AS (
+                    INSERT INTO library_service_usage (
+                           patron_id, service_id, branch_id, date, quantity, channel,
+                           source_id, external_ref, patron_category_id, age_band
+                           )
+                    SELECT given.*, patron.patron_category_id, %(age_band)s
+                      FROM (%(rows)s) given (
+                           patron_id, service_id, branch_id, date, quantity, channel,
+                           source_id, external_ref
+                           )
+                 LEFT JOIN library_patron patron ON patron.id = given.patron_id
+               ON CONFLICT (source_id, external_ref)
+                     WHERE external_ref IS NOT NULL
+                        DO NOTHING
+                 RETURNING *
+                ),
+                rolled_up AS (%(roll_up)s),
+                last_use AS (
+                    SELECT patron_id, max(date) AS date
+                      FROM added
+                  GROUP BY patron_id
+                ),
+                used AS (
+                    UPDATE library_patron patron
+                       SET last_use_date = last_use.date
+                      FROM last_use
+                     WHERE patron.id = last_use.patron_id
+                       AND (patron.last_use_date < last_use.date
+                            OR patron.last_use_date IS NULL)
+                )
+                SELECT count(*) FROM added
+                """,
+                rows=rows,
+                age_band=self._sql_age_band(),
+                roll_up=self._sql_roll_up(SQL("added"), 1),
+            )
+        )
+        self.invalidate_model()
+        self.env["library.service.usage.month"].invalidate_model()
+        self.env["library.patron"].invalidate_model(["last_use_date"])
+        return added
+
+    def _roll_up(self, sign=1):
+        """Add these rows to the figures of their months; with -1 take them out."""
+        if not self:
+            return
+        self.flush_recordset()
+        rows = SQL(
+            "(SELECT * FROM library_service_usage WHERE id = ANY(%s))", list(self._ids)
+        )
+        self.env.cr.execute(self._sql_roll_up(rows, sign))
+        self.env["library.service.usage.month"].invalidate_model()
+
+    def _sql_roll_up(self, rows, sign):
+        return SQL(
+            """
+            INSERT INTO library_service_usage_month (
+                   month, company_id, branch_id, service_id, channel,
+                   patron_category_id, age_band, quantity
+                   )
+            SELECT date_trunc('month', uses.date)::date, branch.company_id,
+                   uses.branch_id, uses.service_id, uses.channel,
+                   uses.patron_category_id, uses.age_band, %(sign)s * sum(uses.quantity)
+              FROM %(rows)s uses
+              JOIN library_branch branch ON branch.id = uses.branch_id
+          GROUP BY 1, 2, 3, 4, 5, 6, 7
+            """,
+            rows=rows,
+            sign=sign,
+        )
+
+    def _sql_age_band(self):
+        """``_compute_age_band`` for the row ``given`` of ``patron``."""
+        age = SQL(
+            """
+            CASE WHEN patron.birth_date IS NOT NULL
+                 THEN date_part('year', age(given.date, patron.birth_date))
+                 WHEN patron.birth_year > 0
+                 THEN date_part('year', given.date) - patron.birth_year
+             END
+            """
+        )
+        whens = [
+            SQL("WHEN %s < %s THEN %s", age, above, name)
+            for name, above, __ in AGE_BANDS
+        ]
+        return SQL("CASE %s END", SQL(" ").join(whens))

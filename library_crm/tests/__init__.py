@@ -12,4 +12,5 @@ from . import (
     test_portal,
     test_request,
     test_tours,
+    test_usage_month,
 )

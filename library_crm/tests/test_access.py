@@ -28,6 +28,8 @@ RIGHTS = {
     "library.patron.category": ("r", "r", "rwcu", "", "r"),
     "library.service": ("r", "r", "rwcu", "", ""),
     "library.service.usage": ("rwcu", "", "rwcu", "", ""),
+    "library.service.usage.month": ("r", "r", "r", "", ""),
+    "library.service.usage.stage": ("", "", "", "", ""),
     "library.usage.log": ("rwc", "", "rwc", "", ""),
     "crm.lead": ("rwc", "rwc", "rwcu", "", ""),
     # Odoo's own, which requests and mailings need. What employees read is Odoo's.

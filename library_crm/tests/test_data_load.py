@@ -11,6 +11,7 @@ from odoo.exceptions import AccessError, UserError
 from odoo.tests import tagged
 from odoo.tools import SQL, mute_logger
 
+from ..loaders import UsageLoader
 from .common import LibraryCommon
 
 FIXTURES = Path(__file__).parent / "fixtures"
@@ -380,6 +381,48 @@ class TestDataLoad(LibraryCommon):
                 pass
         self.assertEqual(load.state, "done")
         self.assertCounts(load, 14, 5, 0, 0, 0, 9)
+
+    def test_interrupted_load_of_use_is_carried_on_and_counts_as_if_undisturbed(self):
+        self._load(self.patrons, self.patron_file)
+        with self.env.cr.savepoint() as savepoint:
+            load = self._load(self.statistics, self.statistics_file)
+            undisturbed = [load[name] for name in COUNTS], len(self._use())
+            savepoint.rollback()
+        Load = type(self.env["library.data.load"])
+        self.patch(Load, "_AT_ONCE_ROWS", 0)
+        self.patch(Load, "_BATCH", 2)
+        self.patch(UsageLoader, "_PART", 2)
+        load = self._upload(self.statistics, self.statistics_file)
+        load.action_run()
+        pauses = 0
+        with self.enter_registry_test_mode():
+            self.patch(Load, "_commit", lambda load, read: 0)
+            while not load.sudo()._run(commit=True):
+                pauses += 1
+                self.assertLess(load.progress, 100)
+        self.assertGreater(pauses, 6)
+        found = [load[name] for name in COUNTS], len(self._use())
+        self.assertEqual(found, undisturbed)
+        self.assertFalse(self.env["library.service.usage.stage"].search([]))
+
+    def test_rows_of_a_load_that_was_given_up_are_forgotten(self):
+        Stage = self.env["library.service.usage.stage"]
+        load = self._upload(self.statistics, self.statistics_file).sudo()
+        values = {
+            "line": 1,
+            "key": "k",
+            "service_id": self.loan.id,
+            "branch_id": self.main.id,
+            "date": date(2025, 1, 1),
+            "quantity": 1,
+        }
+        Stage.create([{**values, "load_id": load.id}])
+        load.state = "running"
+        load._gc_personal_data()
+        self.assertTrue(Stage.search([("load_id", "=", load.id)]))
+        load.action_cancel()
+        load._gc_personal_data()
+        self.assertFalse(Stage.search([("load_id", "=", load.id)]))
 
     def test_second_load_of_a_source_waits_while_the_first_runs(self):
         load = self._upload(self.patrons, self.patron_file)
