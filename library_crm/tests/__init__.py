@@ -1,5 +1,6 @@
 from . import (
     test_access,
+    test_connector_http,
     test_data_load,
     test_demo,
     test_formats_koha,
