@@ -1,6 +1,7 @@
 from . import (
     test_access,
     test_connector_http,
+    test_connector_koha,
     test_data_load,
     test_demo,
     test_formats_koha,
