@@ -1,5 +1,6 @@
 from . import (
     test_access,
+    test_connector_counter,
     test_connector_http,
     test_connector_koha,
     test_data_load,
