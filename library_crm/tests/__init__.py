@@ -6,6 +6,8 @@ from . import (
     test_data_load,
     test_demo,
     test_formats_koha,
+    test_formats_mapped,
+    test_formats_sheet,
     test_indexes,
     test_mailing,
     test_membership,
