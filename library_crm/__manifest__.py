@@ -12,6 +12,7 @@
         "portal",
         "spreadsheet_dashboard",
     ],
+    "external_dependencies": {"python": ["ijson"]},
     "data": [
         "security/library_crm_groups.xml",
         "security/library_crm_rules.xml",

@@ -5,6 +5,7 @@ from . import (
     test_connector_koha,
     test_data_load,
     test_demo,
+    test_formats_counter,
     test_formats_detect,
     test_formats_koha,
     test_formats_mapped,
