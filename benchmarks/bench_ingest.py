@@ -1,7 +1,7 @@
 """What a load of a year's use costs, against the least that it can cost.
 
 A ``statistics`` export of 1,000,000 rows (``LIBRARY_BENCH_ROWS``), made with a fixed
-seed, of 100,000 patrons in 20 branches:
+seed, of these patrons in 20 branches:
 
 - ``usage_load_vs_copy``: from the file to rows that are stored, indexed and rolled up
   by month, as the job does it (cut out what may not be kept, read, stage, merge, commit
@@ -12,8 +12,17 @@ seed, of 100,000 patrons in 20 branches:
   (``load()``) of 2,000 of these rows into the same model, which is given what the file
   gives: the card, the branch and the service by name. ``…_by_id`` is the same with
   database ids, which nobody has who holds the file, and which spare it the look-ups.
-- ``peak_memory_mb``: how far the process grew during the first load over its size
-  before it.
+
+And a Koha patron file of 100,000 rows (``LIBRARY_BENCH_PATRONS``), loaded for the first
+time with contact, address and membership:
+
+- ``patron_speedup_over_odoo_import``: the time a row, against ``load()`` of the same
+  fields of 1,000 patrons, who get no membership by it.
+- ``patron_same_vs_first``, ``patron_one_percent_vs_first``: the same file once more,
+  and again with one phone number in a hundred changed, against the first time.
+
+``peak_memory_mb``: how far the process grew over its size before, in the one of the two
+first loads in which it grew more.
 """
 
 import csv
@@ -21,15 +30,17 @@ import os
 import random
 import tempfile
 from datetime import datetime, timedelta
+from itertools import islice
 from pathlib import Path
 from time import perf_counter
 
 from odoo.tools import SQL
 
 ROWS = int(os.environ.get("LIBRARY_BENCH_ROWS", 1_000_000))
-PATRONS = 100_000
+PATRONS = int(os.environ.get("LIBRARY_BENCH_PATRONS", 100_000))
 BRANCHES = 20
 IMPORTED = 2000
+IMPORTED_PATRONS = 1000
 SEED = 19
 TYPES = ("issue",) * 5 + ("renew",) * 2 + ("return",) * 4 + ("localuse",)
 COLUMNS = (
@@ -40,23 +51,51 @@ COLUMNS = (
 
 def figures(env):
     """Yield (name, value)."""
-    make_patrons(env)
+    grown = []
+    with tempfile.TemporaryDirectory() as folder:
+        yield from patron_figures(env, Path(folder, "patrons.csv"), grown)
+        yield from usage_figures(env, Path(folder, "statistics.csv"), grown)
+    yield "peak_memory_mb", max(grown)
+
+
+def patron_figures(env, path, grown):
+    category = env["library.patron.category"].create({"name": "Bench", "code": "BENCH"})
+    category.plan_id = env["library.membership.plan"].create({"name": "Bench"})
+    env["library.branch"].create(
+        [{"name": f"Branch {n}", "code": f"B{n:02}"} for n in range(BRANCHES)]
+    )
     source = env["library.data.source"].create(
-        {"name": "Bench", "format": "koha_statistics"}
+        {"name": "Bench patrons", "format": "koha_patrons"}
     )
     env.cr.commit()
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "statistics.csv")
-        write_statistics(path)
-        idle = reset_peak()
-        first = timed(env, lambda: load(source, path, new=ROWS))
-        yield "peak_memory_mb", peak() - idle
-        yield "usage_rows_a_second", ROWS / first
-        yield "usage_load_vs_copy", first / copy_rows(env, Path(folder, "rows"))
-        yield (
-            "usage_same_vs_first",
-            timed(env, lambda: load(source, path, new=0)) / first,
-        )
+    write_patrons(path)
+    idle = reset_peak()
+    first = timed(env, lambda: load(source, path, rows_new=PATRONS))
+    grown.append(peak() - idle)
+    yield "patron_rows_a_second", PATRONS / first
+    for table in ("res_partner", "library_patron", "library_membership"):
+        env.cr.execute(SQL("ANALYZE %s", SQL.identifier(table)))
+    same = timed(env, lambda: load(source, path, rows_unchanged=PATRONS))
+    yield "patron_same_vs_first", same / first
+    write_patrons(path, changed=100)
+    some = timed(env, lambda: load(source, path, rows_changed=PATRONS // 100))
+    yield "patron_one_percent_vs_first", some / first
+    yield "patron_speedup_over_odoo_import", import_a_patron(env) * PATRONS / first
+
+
+def usage_figures(env, path, grown):
+    source = env["library.data.source"].create(
+        {"name": "Bench use", "format": "koha_statistics"}
+    )
+    env.cr.commit()
+    write_statistics(path)
+    idle = reset_peak()
+    first = timed(env, lambda: load(source, path, rows_new=ROWS))
+    grown.append(peak() - idle)
+    yield "usage_rows_a_second", ROWS / first
+    yield "usage_load_vs_copy", first / copy_rows(env, path.with_name("rows"))
+    same = timed(env, lambda: load(source, path, rows_unchanged=ROWS))
+    yield "usage_same_vs_first", same / first
     yield "usage_speedup_over_odoo_import", import_a_row(env, "") * ROWS / first
     yield (
         "usage_speedup_over_odoo_import_by_id",
@@ -72,52 +111,70 @@ def timed(env, work):
     return perf_counter() - started
 
 
-def load(source, path, new):
+def load(source, path, **expected):
     found = source.load_file(str(path), commit=True)
-    assert (found.state, found.rows_new) == ("done", new), found.read()
+    assert found.state == "done", found.message
+    for name, count in expected.items():
+        assert found[name] == count, found.read()
 
 
-def make_patrons(env):
-    """Patrons with a reference, in branches of ours; they stay between runs."""
+def patron_rows(changed=0):
+    """The header of a patron file, and its rows, with a new phone in every
+    ``changed``th."""
+    yield (
+        "borrowernumber cardnumber surname firstname address city zipcode email phone "
+        "dateofbirth branchcode categorycode dateenrolled dateexpiry"
+    ).split()
+    draw = random.Random(SEED)
+    for number in range(1, PATRONS + 1):
+        moved = 5 if changed and number % changed == 0 else 0
+        yield [
+            str(number),
+            f"2{number * 7:013}",
+            f"Bench {number}",
+            draw.choice(("Ada", "Bo", "Cem", "Dina", "Eli", "Fay")),
+            f"{draw.randint(1, 200)} Mill Lane",
+            "Riverside",
+            f"{draw.randint(1, 99999):05}",
+            f"bench{number}@test.example.com",
+            f"+1555{moved}{number:06}",
+            f"{draw.randint(1930, 2020)}-0{draw.randint(1, 9)}-1{draw.randint(0, 9)}",
+            f"B{draw.randrange(BRANCHES):02}",
+            "BENCH",
+            f"202{draw.randint(0, 3)}-03-01",
+            f"209{draw.randint(0, 9)}-03-01",
+        ]
+
+
+def write_patrons(path, changed=0):
+    with path.open("w", newline="") as file:
+        csv.writer(file).writerows(patron_rows(changed))
+
+
+def import_a_patron(env):
+    """Seconds that Odoo's own import takes for a patron."""
+    company = env["res.company"].create({"name": "Import"})
+    env.user.company_ids += company
+    env = env(context={"allowed_company_ids": company.ids})
+    env["library.patron.category"].create({"name": "BENCH", "code": "BENCH"})
     env["library.branch"].create(
-        [{"name": f"Branch {n}", "code": f"B{n:02}"} for n in range(BRANCHES)]
-    )
-    category = env["library.patron.category"].create({"name": "Bench", "code": "BENCH"})
-    model = env["library.patron"].create(
-        {"name": "Bench 0", "patron_category_id": category.id, "birth_year": 1980}
-    )
-    env.flush_all()
-    env.cr.execute(
-        """
-        WITH partner AS (
-            INSERT INTO res_partner
-            SELECT twin.*
-              FROM res_partner AS model, generate_series(1, %s) AS number,
-                   jsonb_populate_record(model, jsonb_build_object(
-                       'id', nextval('res_partner_id_seq'),
-                       'complete_name', 'Bench ' || number
-                   )) AS twin
-             WHERE model.id = %s
-         RETURNING id, complete_name
-        )
-        INSERT INTO library_patron
-        SELECT twin.*
-          FROM library_patron AS model, partner,
-               jsonb_populate_record(model, jsonb_build_object(
-                   'id', nextval('library_patron_id_seq'),
-                   'partner_id', partner.id,
-                   'complete_name', partner.complete_name,
-                   'ils_ref', split_part(partner.complete_name, ' ', 2),
-                   'card_number', 'C' || split_part(partner.complete_name, ' ', 2),
-                   'birth_year', 1930 + partner.id %% 90
-               )) AS twin
-         WHERE model.id = %s
-        """,
-        [PATRONS, model.partner_id.id, model.id],
+        [{"name": f"B{n:02}", "code": f"B{n:02}"} for n in range(BRANCHES)]
     )
     env.cr.commit()
-    for table in ("res_partner", "library_patron"):
-        env.cr.execute(SQL("ANALYZE %s", SQL.identifier(table)))
+    header = (
+        "ils_ref card_number name street city zip email phone birth_date branch_id "
+        "patron_category_id enrolled_on company_id/.id"
+    ).split()
+    rows = []
+    for row in islice(patron_rows(), 1, IMPORTED_PATRONS + 1):
+        ref, card, surname, name, *rest, __ = row
+        rows.append([ref, card, f"{name} {surname}", *rest, str(company.id)])
+
+    def work():
+        result = env["library.patron"].load(header, rows)
+        assert len(result["ids"] or ()) == IMPORTED_PATRONS, result["messages"]
+
+    return timed(env, work) / IMPORTED_PATRONS
 
 
 def write_statistics(path):
