@@ -1,14 +1,12 @@
 """What is done to a whole database: every menu is opened, the addons are removed."""
 
 from contextlib import closing
-from pathlib import Path
 
 import pytest
-from whole_database import copy, dev_odoo
+from whole_database import ROOT, copy, dev_odoo
 
 import odoo.sql_db
 
-ROOT = Path(__file__).parent.parent
 ADDONS = sorted(path.parent.name for path in ROOT.glob("library_crm*/__manifest__.py"))
 
 # Both take minutes.

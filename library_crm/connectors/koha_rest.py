@@ -358,7 +358,7 @@ def _make_row(line, patron):
     except RowError as error:
         return Row(line, {}, None, error)
     try:
-        return Row(line, cells, koha._patron_values(cells, "iso"))
+        return Row(line, cells, koha.convert_patron(cells, "iso"))
     except RowError as error:
         return Row(line, cells, None, error)
 

@@ -20,9 +20,9 @@ from .headers import (
     get_forbidden,
     get_key,
 )
-from .mapped import FIELDS, TEXT_LIMIT, Mapping, ValueMap, split_header
+from .mapped import FIELDS, TEXT_LIMIT, Mapping, ValueMap
 from .sheet import Book, is_workbook
-from .table import DELIMITERS, FileError, Layout, Table
+from .table import DELIMITERS, FileError, Layout, Table, split_header
 
 #: As many rows tell enough.
 ROWS = 1000

@@ -109,7 +109,7 @@ def read_patrons(file, date_format="iso"):
     :param str date_format: a key of ``DATE_FORMATS``
     :raise FileError: if the file can not be read
     """
-    yield from _convert(Table(file, PATRONS), _patron_values, date_format)
+    yield from _convert(Table(file, PATRONS), convert_patron, date_format)
 
 
 def read_statistics(file, date_format="iso"):
@@ -140,7 +140,12 @@ def _convert(table, convert, date_format):
             yield row._replace(error=error)
 
 
-def _patron_values(cells, date_format):
+def convert_patron(cells, date_format):
+    """The values of a patron, as ``read_patrons`` yields them, from the cells of a row
+    by Koha's names of the columns.
+
+    :raise RowError: if a cell can not be used
+    """
     values = {
         "name": " ".join(
             part

@@ -4,7 +4,6 @@ The rows are those that the readers of Koha's files give, so the same loaders ta
 them. A mapping is kept as JSON; what it does not name never leaves the file.
 """
 
-import csv
 import itertools
 import json
 import re
@@ -25,6 +24,7 @@ from .table import (
     read_date,
     read_number,
     read_text,
+    split_header,
 )
 
 NAME_LIMIT = 120
@@ -384,16 +384,6 @@ def _split_by_columns(header, delimiter, columns):
     if delimiter and count(best) > count(delimiter):
         raise FileError("delimiter", found=best, expected=delimiter)
     return split_header(header, delimiter or best)
-
-
-def split_header(header, delimiter):
-    """The names of the columns as they are written."""
-    try:
-        return [
-            name.strip() for name in next(csv.reader([header], delimiter=delimiter))
-        ]
-    except (csv.Error, StopIteration):
-        return []
 
 
 def read_day(cells, column, date_format):

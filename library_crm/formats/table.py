@@ -124,7 +124,7 @@ class Table:
             raise FileError("empty", expected=", ".join(layout.used))
         known = {*layout.used, *layout.unused, *layout.forbidden, _LINE, _PROBLEM}
         self._delimiter, names = max(
-            ((mark, _split_header(header, mark)) for mark in DELIMITERS),
+            ((mark, split_header(header.lower(), mark)) for mark in DELIMITERS),
             key=lambda option: len(known.intersection(option[1])),
         )
         self._names = names
@@ -357,12 +357,13 @@ def _decode(file):
             ) from error
 
 
-def _split_header(header, delimiter):
+def split_header(header, delimiter):
+    """The names of the columns as they are written."""
     try:
         names = next(csv.reader([header], delimiter=delimiter))
     except (csv.Error, StopIteration):
         return []
-    return [name.strip().lower() for name in names]
+    return [name.strip() for name in names]
 
 
 def _clean_cell(cell):
