@@ -20,9 +20,6 @@ ENCODINGS = (
     "windows-1252",
     "iso-8859-1",
 )
-#: What stands for bytes that could not be read. Whoever finds it in a cell knows that
-#: the cell is broken.
-BROKEN = "\N{REPLACEMENT CHARACTER}"
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF16_LE, "utf-16-le"),

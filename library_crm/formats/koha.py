@@ -4,7 +4,9 @@ Sources: Koha's patron import tool and the tables ``borrowers`` and ``statistics
 its database schema. Columns that came or went with a release of Koha are all listed.
 """
 
-from .table import Layout, Row, RowError, Table, read_date, read_number, read_text
+from .encoding import as_utf8, guess_encoding
+from .file_format import FileFormat
+from .table import Layout, RowError, read_date, read_number, read_text
 
 CARD_LIMIT = 64
 _NAME_LIMIT = 120
@@ -96,52 +98,73 @@ SERVICES = {
 IGNORED_TYPES = {"payment", "writeoff", "recall", "item_found", "item_lost"}
 
 
-def read_patrons(file, date_format="iso"):
-    """Yield a ``Row`` for each row of a patron file.
+# Of a file this much is looked at to tell its encoding.
+_HEAD = 8 * 1024 * 1024
+
+
+class _KohaFormat(FileFormat):
+    """A file of Koha, in UTF-8 or what a spreadsheet has made of it.
+
+    :param str date_format: a key of ``DATE_FORMATS``
+    """
+
+    _layout = None
+
+    def __init__(self, date_format="iso"):
+        self._date_format = date_format
+
+    def convert(self, row):
+        if row.error:
+            return row
+        try:
+            return row._replace(values=self._get_values(row.cells, self._date_format))
+        except RowError as error:
+            return row._replace(error=error)
+
+    def _get_layout(self):
+        return self._layout
+
+    def _open(self, file):
+        start = file.tell()
+        encoding = guess_encoding(file.read(_HEAD)).encoding
+        file.seek(start)
+        return as_utf8(file, encoding), self._layout, encoding.upper()
+
+
+class KohaPatrons(_KohaFormat):
+    """A patron file.
 
     The values are in our own names: ``card_number``, ``ils_ref``, ``name``,
     ``street``, ``street2``, ``city``, ``state``, ``zip``, ``country``, ``email``,
     ``phone``, ``birth_date``, ``branch_code``, ``category_code``, ``enrolled_on``,
     ``expiry_date`` and ``guardian_ref``. A name is missing where the file has no
     such column; an empty cell gives None.
-
-    :param file: binary file object
-    :param str date_format: a key of ``DATE_FORMATS``
-    :raise FileError: if the file can not be read
     """
-    yield from _convert(Table(file, PATRONS), convert_patron, date_format)
+
+    _layout = PATRONS
+
+    def _get_values(self, cells, date_format):
+        return convert_patron(cells, date_format)
 
 
-def read_statistics(file, date_format="iso"):
-    """Yield a ``Row`` for each row of a ``statistics`` export.
+class KohaStatistics(_KohaFormat):
+    """An export of the table ``statistics``.
 
     The values are ``date`` (the day), ``branch_code``, ``service_code`` (None where
     the row is no use of a service), ``ils_ref``, ``card_number`` (both None: nobody
     in particular), ``quantity`` and ``identity``, the text that tells this row from
     others. Two rows may share it: two loans in the same second. The item has no part
     in it.
-
-    :param file: binary file object
-    :param str date_format: a key of ``DATE_FORMATS``
-    :raise FileError: if the file can not be read
     """
-    yield from _convert(Table(file, STATISTICS), _statistic_values, date_format)
 
+    _layout = STATISTICS
 
-def _convert(table, convert, date_format):
-    for row in table:
-        if row.error:
-            yield row
-            continue
-        try:
-            values = convert(row.cells, date_format)
-            yield Row(row.line, row.cells, values)
-        except RowError as error:
-            yield row._replace(error=error)
+    def _get_values(self, cells, date_format):
+        return _statistic_values(cells, date_format)
 
 
 def convert_patron(cells, date_format):
-    """The values of a patron, as ``read_patrons`` yields them, from the cells of a row
+    """The values of a patron, as ``KohaPatrons`` gives them, from the cells of a row
     by Koha's names of the columns.
 
     :raise RowError: if a cell can not be used

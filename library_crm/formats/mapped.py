@@ -10,17 +10,17 @@ import re
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
 
-from . import table
-from .encoding import BROKEN, ENCODINGS, as_utf8, open_stream
+from .encoding import ENCODINGS, as_utf8, open_stream
+from .file_format import FileFormat
 from .headers import get_forbidden
 from .koha import CARD_LIMIT
-from .sheet import FORMULA_ERRORS, Book, is_workbook
+from .sheet import Book, is_workbook
 from .table import (
+    DATE_FORMATS,
     DELIMITERS,
     FileError,
     Layout,
     RowError,
-    Table,
     read_date,
     read_number,
     read_text,
@@ -59,23 +59,7 @@ _REQUIRED = {
 # All columns make the value, one after the other. Of other fields the first column
 # that is not empty does.
 _JOINED = ("name", "street")
-_MORE_DATE_FORMATS = {
-    "ymd_slash": r"(?P<y>\d{4})/(?P<m>\d{1,2})/(?P<d>\d{1,2})",
-    "mdy_dash": r"(?P<m>\d{1,2})-(?P<d>\d{1,2})-(?P<y>\d{4})",
-    "dmy_dash": r"(?P<d>\d{1,2})-(?P<m>\d{1,2})-(?P<y>\d{4})",
-    # As in standards for machines; a time may follow without a mark.
-    "ymd": r"(?P<y>\d{4})(?P<m>\d{2})(?P<d>\d{2})(?:\d{4}(?:\d{2})?)?",
-}
-_MORE_DATE_FORMATS = {
-    name: re.compile(rf"{pattern}(?=[ T]|$)")
-    for name, pattern in _MORE_DATE_FORMATS.items()
-}
-#: How a date may be written: what every format takes, and four more.
-DATE_FORMATS = {**table.DATE_FORMATS, **_MORE_DATE_FORMATS}
-# What stands where there is no date; "  -  -    " is an empty form.
-_NO_DATE = {"", "never", "null"}
 _QUANTITY = re.compile(r"\d{1,6}")
-_CLEAN_MARK = b"#line,#problem,"
 _JSON_LIMIT = 100_000
 
 
@@ -297,40 +281,55 @@ class Mapping:
         )
 
 
-def read_mapped(file, mapping):
-    """Yield a ``Row`` for each row of a file, CSV, TSV or XLSX.
+class MappedFormat(FileFormat):
+    """A file, CSV, TSV or XLSX, as a mapping says.
 
-    The values are those of ``read_patrons`` or ``read_statistics``: see there. A
+    The values are those of ``KohaPatrons`` or ``KohaStatistics``: see there. A
     ``quantity`` may be other than 1 here.
 
-    :param file: binary file object that can seek, or what ``clean_mapped`` made of it
     :param Mapping mapping: how it is to be read
     :raise MappingError: if the mapping can not be used
-    :raise FileError: if the file can not be read
     """
-    mapping.check()
-    reader = (
-        _PatronReader(mapping) if mapping.kind == "patrons" else _UseReader(mapping)
-    )
-    skipped = mapping.header_line - 1
-    with _shifted(skipped):
-        stream, layout = _open(file, mapping)
-        for row in Table(stream, layout):
-            row = row._replace(line=row.line + skipped)
-            yield row if row.error else reader.convert(row)
 
+    def __init__(self, mapping):
+        mapping.check()
+        self._mapping = mapping
+        self._reader = (
+            _PatronReader(mapping) if mapping.kind == "patrons" else _UseReader(mapping)
+        )
 
-def clean_mapped(source, target, mapping):
-    """Copy a file without the columns that the mapping does not name; see
-    ``table.clean``. ``read_mapped`` reads the copy.
+    def clean(self, source, target):
+        with _shifted(self._mapping.header_line - 1):
+            return super().clean(source, target)
 
-    :raise MappingError: if the mapping can not be used
-    :raise FileError: if the file can not be read
-    """
-    mapping.check()
-    with _shifted(mapping.header_line - 1):
-        stream, layout = _open(source, mapping)
-        return table.clean(stream, target, layout)
+    def rows(self, file):
+        skipped = self._mapping.header_line - 1
+        with _shifted(skipped):
+            for row in super().rows(file):
+                yield row._replace(line=row.line + skipped) if skipped else row
+
+    def convert(self, row):
+        return self._reader.convert(row)
+
+    def _get_layout(self):
+        return self._mapping.get_layout()
+
+    def _open(self, file):
+        """The file as UTF-8 text that begins with the header, its layout, and the
+        encoding that it had."""
+        mapping = self._mapping
+        delimiter, encoding = mapping.delimiter, mapping.encoding
+        if is_workbook(file):
+            stream = Book(file).open(mapping.sheet, mapping.header_line)
+            delimiter, encoding = "", "utf-8"
+        else:
+            stream = as_utf8(file, encoding)
+        for __ in range(mapping.header_line - 1):
+            stream.readline()
+        header = stream.readline()
+        names = _split_by_columns(header.decode(), delimiter, mapping.get_layout().used)
+        stream = open_stream(itertools.chain([header], stream))
+        return stream, mapping.get_layout(names), encoding.upper()
 
 
 @contextmanager
@@ -348,28 +347,6 @@ def _shifted(lines):
 _COUNTED_ALREADY = {"workbook", "too_big", "sheet"}
 
 
-def _open(file, mapping):
-    """The file as UTF-8 text that begins with the header, and its layout."""
-    start = file.tell()
-    is_clean = file.read(len(_CLEAN_MARK)) == _CLEAN_MARK
-    file.seek(start)
-    delimiter = mapping.delimiter
-    if is_clean:
-        stream = as_utf8(file, "utf-8")
-        delimiter = ""
-    else:
-        if is_workbook(file):
-            stream = Book(file).open(mapping.sheet, mapping.header_line)
-            delimiter = ""
-        else:
-            stream = as_utf8(file, mapping.encoding)
-        for __ in range(mapping.header_line - 1):
-            stream.readline()
-    header = stream.readline()
-    names = _split_by_columns(header.decode(), delimiter, mapping.get_layout().used)
-    return open_stream(itertools.chain([header], stream)), mapping.get_layout(names)
-
-
 def _split_by_columns(header, delimiter, columns):
     """The names in the header, by the delimiter that makes the most columns of it.
 
@@ -384,25 +361,6 @@ def _split_by_columns(header, delimiter, columns):
     if delimiter and count(best) > count(delimiter):
         raise FileError("delimiter", found=best, expected=delimiter)
     return split_header(header, delimiter or best)
-
-
-def read_day(cells, column, date_format):
-    """``table.read_date`` for all of ``DATE_FORMATS``.
-
-    :raise RowError: if it is no day of the calendar, or its year has two digits
-    """
-    text = cells.get(column, "")
-    if text.strip("-/. ").lower() in _NO_DATE:
-        return None
-    pattern = _MORE_DATE_FORMATS.get(date_format)
-    match = pattern and pattern.match(text)
-    try:
-        if match:
-            day = f"{match['y']}-{match['m']:0>2}-{match['d']:0>2}"
-            return read_date({column: day}, column, "iso")
-        return read_date(cells, column, "iso" if pattern else date_format)
-    except RowError as error:
-        raise RowError("date", column, text, date_format) from error
 
 
 class _Reader:
@@ -428,22 +386,15 @@ class _Reader:
         }
 
     def convert(self, row):
-        """The row with its values, or with what is wrong with it."""
+        """The row with its values, or with what is wrong with it, the column as it is
+        written in the mapping."""
         try:
-            self._check_cells(row.cells)
+            if row.error:
+                raise row.error
             return row._replace(values=self._get_values(row.cells))
         except RowError as error:
             error.column = self._written.get(error.column, error.column)
             return row._replace(error=error)
-
-    def _check_cells(self, cells):
-        for column, cell in cells.items():
-            if BROKEN in cell:
-                raise RowError(
-                    "encoding", column, cell[:80], self._mapping.encoding.upper()
-                )
-            if cell in FORMULA_ERRORS:
-                raise RowError("formula_error", column, cell)
 
     def _get_values(self, cells):
         raise NotImplementedError
@@ -460,7 +411,7 @@ class _Reader:
 
     def _read_day(self, cells, name):
         for column in self._columns[name]:
-            if day := read_day(cells, column, self._mapping.date_format):
+            if day := read_date(cells, column, self._mapping.date_format):
                 return day
         return None
 

@@ -34,10 +34,6 @@ _SHOWN_DIGITS = 6
 _KEPT_DIGITS = 15
 _LONG_NUMBER = 12
 _ZERO_FORMAT = re.compile(r"0{2,}")
-#: What Excel writes into a cell whose formula has failed.
-FORMULA_ERRORS = {
-    *("#REF!", "#N/A", "#VALUE!", "#DIV/0!", "#NAME?", "#NUM!", "#NULL!"),
-}
 
 
 @dataclass(frozen=True)

@@ -10,27 +10,43 @@ from functools import lru_cache
 from typing import NamedTuple
 
 DELIMITERS = ",;\t|"
-#: How a date may be written beside ISO: the order of day, month and year, the mark.
+_DAY, _MONTH, _YEAR = r"(?P<d>\d{1,2})", r"(?P<m>\d{1,2})", r"(?P<y>\d{4})"
+#: How a date may be written: the order of day, month and year, the mark.
 DATE_FORMATS = {
-    "iso": None,
-    "mdy_slash": re.compile(r"(?P<m>\d{1,2})/(?P<d>\d{1,2})/(?P<y>\d{4})"),
-    "dmy_slash": re.compile(r"(?P<d>\d{1,2})/(?P<m>\d{1,2})/(?P<y>\d{4})"),
-    "dmy_dot": re.compile(r"(?P<d>\d{1,2})\.(?P<m>\d{1,2})\.(?P<y>\d{4})"),
+    "iso": re.compile(r"(?P<y>\d{4})-(?P<m>\d{2})-(?P<d>\d{2})"),
+    "mdy_slash": re.compile(f"{_MONTH}/{_DAY}/{_YEAR}"),
+    "dmy_slash": re.compile(f"{_DAY}/{_MONTH}/{_YEAR}"),
+    "dmy_dot": re.compile(rf"{_DAY}\.{_MONTH}\.{_YEAR}"),
+    "ymd_slash": re.compile(f"{_YEAR}/{_MONTH}/{_DAY}"),
+    "mdy_dash": re.compile(f"{_MONTH}-{_DAY}-{_YEAR}"),
+    "dmy_dash": re.compile(f"{_DAY}-{_MONTH}-{_YEAR}"),
+    # As in standards for machines; a time may follow without a mark.
+    "ymd": re.compile(r"(?P<y>\d{4})(?P<m>\d{2})(?P<d>\d{2})(?:\d{4}(?:\d{2})?)?"),
 }
-_ISO_DATE = re.compile(r"(?P<y>\d{4})-(?P<m>\d{2})-(?P<d>\d{2})")
+# What stands where there is no date; "  -  -    " is an empty form.
+_NO_DATE = {"", "never", "null"}
 _BROKEN_NUMBER = re.compile(r"\d([.,]\d+)?E\+?\d+", re.IGNORECASE)
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+#: What stands for bytes that could not be read. Whoever finds it in a cell knows that
+#: the cell is broken.
+BROKEN = "\N{REPLACEMENT CHARACTER}"
+# What Excel writes into a cell whose formula has failed.
+_FORMULA_ERRORS = {
+    *("#REF!", "#N/A", "#VALUE!", "#DIV/0!", "#NAME?", "#NUM!", "#NULL!"),
+}
 # A quoted cell may run over lines; over more than these it was not closed.
 _LINES_OF_A_ROW = 20
-# The header of a file that ``clean`` has written.
+# The header of a file that ``clean`` has written, and how that begins.
 _LINE, _PROBLEM = "#line", "#problem"
+CLEAN_MARK = f"{_LINE},{_PROBLEM},".encode()
 
 
 class FileError(Exception):
     """The file as a whole can not be read.
 
-    :param str reason: ``empty``, ``encoding``, ``header``, ``missing_columns`` or
-        ``repeated_column``
+    :param str reason: ``empty``, ``encoding``, ``header``, ``delimiter``,
+        ``missing_columns`` or ``repeated_column``; of a workbook also ``workbook``,
+        ``too_big`` or ``sheet``
     :param int line: where it was seen
     :param str found: what was seen there
     :param str expected: what should have been there
@@ -47,9 +63,9 @@ class FileError(Exception):
 class RowError(Exception):
     """One row can not be used; the others can.
 
-    :param str reason: ``width``, ``malformed``, ``open_quote``, ``control``,
-        ``missing``, ``date``, ``date_order``, ``too_long``, ``spreadsheet_number`` or
-        ``unknown_type``
+    :param str reason: ``width``, ``malformed``, ``open_quote``, ``encoding``,
+        ``formula_error``, ``control``, ``missing``, ``date``, ``date_order``,
+        ``too_long``, ``spreadsheet_number``, ``quantity`` or ``unknown_type``
     :param str column: the column of the file
     :param str found: what it holds
     :param str expected: what it should hold, where that is not clear from the reason
@@ -107,19 +123,19 @@ class Summary:
 class Table:
     """The rows of a binary file with a header, with the used columns only.
 
-    Encoding is UTF-8 with or without a byte order mark; the delimiter is the one
-    that makes the most known columns of the header. Spaces and case in the header
-    do not matter.
+    The delimiter is the one that makes the most known columns of the header. Spaces
+    and case in the header do not matter.
 
-    :param file: binary file object, open for reading
+    :param file: binary file object, open for reading, in UTF-8
     :param Layout layout: the columns that there may be
-    :raise FileError: if the header is not that of the layout; while iterating, if a
-        line is not UTF-8
+    :param str encoding: what the file was before it was made UTF-8
+    :raise FileError: if the header is not that of the layout
     """
 
-    def __init__(self, file, layout):
-        self._lines = _decode(file)
-        header = next(self._lines, "")
+    def __init__(self, file, layout, encoding="UTF-8"):
+        self._lines = (line.decode(errors="replace") for line in file)
+        self._encoding = encoding
+        header = next(self._lines, "").removeprefix("\N{ZERO WIDTH NO-BREAK SPACE}")
         if not header.strip():
             raise FileError("empty", expected=", ".join(layout.used))
         known = {*layout.used, *layout.unused, *layout.forbidden, _LINE, _PROBLEM}
@@ -162,10 +178,11 @@ class Table:
 
     def __iter__(self):
         """Yield a ``Row`` without values for each row that is not blank; where the
-        row itself is broken, with the error and without cells."""
+        row itself is broken, with the error, and without cells if they are not known.
+        """
         names = self.columns
         for line, cells, error in self.split():
-            named = {} if error else dict(zip(names, cells, strict=True))
+            named = dict(zip(names, cells, strict=True)) if cells else {}
             yield Row(line, named, None, error)
 
     def split(self):
@@ -174,21 +191,32 @@ class Table:
         width = len(self._names)
         places = list(self._places.values())
         for line, cells, error in self._split():
-            if not error and self._is_clean:
+            if error:
+                cells = []
+            elif self._is_clean:
                 line = int(cells[0])
                 if cells[1]:
-                    reason, found, expected = cells[1].split("\t")
-                    error = RowError(reason, found=found, expected=expected)
-            if (
-                not error
-                and len(cells) != width
-                and (len(cells) < width or any(cell.strip() for cell in cells[width:]))
-            ):
+                    error = RowError(*cells[1].split("\t"))
+                    cells = cells if any(cells[2:]) else []
+            elif len(cells) < width or any(cell.strip() for cell in cells[width:]):
                 error = RowError("width", found=str(len(cells)), expected=str(width))
-            if error:
-                yield line, [], error
-            else:
-                yield line, [_clean_cell(cells[place]) for place in places], None
+                cells = []
+            if cells:
+                cells = [_clean_cell(cells[place]) for place in places]
+                if not self._is_clean:
+                    error = self._find_broken(cells)
+            yield line, cells, error
+
+    def _find_broken(self, cells):
+        text = "".join(cells)
+        if BROKEN not in text and "#" not in text:
+            return None
+        for column, cell in zip(self.columns, cells, strict=True):
+            if BROKEN in cell:
+                return RowError("encoding", column, cell[:80], self._encoding)
+            if cell in _FORMULA_ERRORS:
+                return RowError("formula_error", column, cell)
+        return None
 
     def _split(self):
         """Yield the line, the cells and the error of each row that is not blank.
@@ -217,17 +245,18 @@ class Table:
                 yield line, cells, error
 
 
-def clean(source, target, layout):
+def clean(source, target, layout, encoding="UTF-8"):
     """Copy a file without the columns that are not used, so that what may not be
     kept is never stored. Rows keep their line numbers. ``Table`` reads the copy.
 
-    :param source: binary file object, open for reading
+    :param source: binary file object, open for reading, in UTF-8
     :param target: binary file object, open for writing
     :param Layout layout: the columns that there may be
+    :param str encoding: what the file was before it was made UTF-8
     :rtype: Summary
     :raise FileError: if the file can not be read
     """
-    table = Table(source, layout)
+    table = Table(source, layout, encoding)
     buffer = codecs.getwriter("utf-8")(target)
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow([_LINE, _PROBLEM, *table.columns])
@@ -241,8 +270,9 @@ def clean(source, target, layout):
     for line, cells, error in table.split():
         summary.rows += 1
         if error:
-            problem = "\t".join((error.reason, error.found, error.expected))
-            writer.writerow([line, problem, *blank])
+            told = (error.reason, error.column, error.found, error.expected)
+            problem = "\t".join(" ".join(part.split()) for part in told)
+            writer.writerow([line, problem, *(cells or blank)])
         else:
             writer.writerow([line, "", *cells])
     return summary
@@ -290,9 +320,10 @@ def read_date(cells, column, date_format):
     text = cells.get(column, "")
     if not text:
         return None
-    day = text[:10] if "-" in text[:5] else text.replace("T", " ").split(" ")[0]
-    found = _read_day(day, date_format)
+    found = _read_day(text.replace("T", " ").partition(" ")[0], date_format)
     if found is False:
+        if text.strip("-/. ").lower() in _NO_DATE:
+            return None
         raise RowError("date", column, text, date_format)
     return found
 
@@ -300,8 +331,9 @@ def read_date(cells, column, date_format):
 @lru_cache(maxsize=10_000)  # the days of a file are few, its rows many
 def _read_day(day, date_format):
     """The day, None for MySQL's way to say that there is none, False for no day."""
-    pattern = DATE_FORMATS[date_format]
-    match = _ISO_DATE.fullmatch(day) or (pattern and pattern.fullmatch(day))
+    match = DATE_FORMATS["iso"].fullmatch(day) or DATE_FORMATS[date_format].fullmatch(
+        day
+    )
     if match:
         if match["y"] == "0000":
             return None
@@ -336,25 +368,6 @@ class _Lines:
         """All but the first line of the row."""
         self._given_back.extend(reversed(self.taken[1:]))
         self.number -= len(self.taken) - 1
-
-
-def _decode(file):
-    for number, line in enumerate(file, start=1):
-        if number == 1:
-            if line.startswith((b"\xff\xfe", b"\xfe\xff")):
-                raise FileError("encoding", found="UTF-16", expected="UTF-8")
-            line = line.removeprefix(b"\xef\xbb\xbf")
-        try:
-            yield line.decode()
-        except UnicodeDecodeError as error:
-            raise FileError(
-                "encoding",
-                line=number,
-                found=line[max(error.start - 15, 0) : error.start + 15].decode(
-                    errors="replace"
-                ),
-                expected="UTF-8",
-            ) from error
 
 
 def split_header(header, delimiter):

@@ -6,13 +6,18 @@ from contextlib import contextmanager
 class Loader(ABC):
     """Merges the rows of one load into the database, a batch at a time.
 
+    :param load: ``library.data.load``
+    :param formats.file_format.FileFormat file_format: makes values of the rows
+    :param bool dry_run: only count
+
     ``counts`` (new, changed, unchanged, ignored), ``refusals`` (pairs of a row and
     the reason in words) and ``notes`` (what the user should know, with how often it
     was so) grow with each batch; the load collects them.
     """
 
-    def __init__(self, load, dry_run):
+    def __init__(self, load, file_format, dry_run):
         self.load = load
+        self.convert = file_format.convert
         self.source = load.source_id
         self.company = self.source.company_id
         self.env = load.env
@@ -29,7 +34,7 @@ class Loader(ABC):
 
     @abstractmethod
     def take(self, rows):
-        """Deal with a batch of ``formats.table.Row``."""
+        """Deal with a batch of ``formats.table.Row``; ``convert`` gives them values."""
 
     def finish(self):
         """Deal with what had to wait until all rows were seen, a part at a time:

@@ -31,8 +31,8 @@ class PatronLoader(Loader):
     ``library.membership._set_end_from_ils``.
     """
 
-    def __init__(self, load, dry_run):
-        super().__init__(load, dry_run)
+    def __init__(self, load, file_format, dry_run):
+        super().__init__(load, file_format, dry_run)
         self._today = fields.Date.context_today(load)
         # By card and by reference, the line on which the patron stands in the file.
         self._lines = {}
@@ -48,7 +48,7 @@ class PatronLoader(Loader):
     # ------------------------------------------------------------
 
     def skip(self, rows):
-        for row in rows:
+        for row in map(self.convert, rows):
             if row.values:
                 self._remember(row)
                 self._wait_for_guardian(row.values)
@@ -59,7 +59,7 @@ class PatronLoader(Loader):
             self._categories = self.read_codes(
                 "library.patron.category", "plan_id", "kind"
             )
-            self._take([row for row in rows if self._is_usable(row)])
+            self._take([row for row in map(self.convert, rows) if self._is_usable(row)])
 
     def _take(self, rows):
         by_card, by_ref = self._read_known(rows)

@@ -25,8 +25,8 @@ class UsageLoader(Loader):
     #: Rows that are merged in one transaction.
     _PART = 50_000
 
-    def __init__(self, load, dry_run):
-        super().__init__(load, dry_run)
+    def __init__(self, load, file_format, dry_run):
+        super().__init__(load, file_format, dry_run)
         self._key = bytes.fromhex(self.source.sudo().key)
         self._today = fields.Date.context_today(load)
         self._services = {
@@ -49,6 +49,7 @@ class UsageLoader(Loader):
         self._empty_stage()
 
     def take(self, rows):
+        rows = list(map(self.convert, rows))
         patrons = self._find_patrons(rows)
         stage = io.StringIO()
         for row in rows:

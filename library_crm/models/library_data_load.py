@@ -14,8 +14,7 @@ from odoo.exceptions import UserError
 from odoo.tools import SQL
 from odoo.tools.misc import split_every
 
-from ..formats import FORMATS
-from ..formats.table import FileError, clean, guard_formula
+from ..formats.table import FileError, guard_formula
 
 _logger = logging.getLogger(__name__)
 
@@ -237,9 +236,8 @@ class LibraryDataLoad(models.Model):
         :return: values of this model that say what was seen
         :raise UserError: if the file can not be read
         """
-        layout, __ = FORMATS[source.format]
         try:
-            summary = clean(file, target, layout)
+            summary = source._make_file_format().clean(file, target)
         except FileError as error:
             raise UserError(self._describe_file_error(error)) from error
         return {
@@ -393,12 +391,12 @@ class LibraryDataLoad(models.Model):
 
     def _merge(self, commit, file):
         source = self.source_id
-        __, read = FORMATS[source.format]
-        loader = source._get_loaders()[source.format](self, self.is_dry_run)
+        file_format = source._make_file_format()
+        loader = source._get_loader()(self, file_format, self.is_dry_run)
         with contextlib.nullcontext(file) if file else self._open_file() as cleaned:
             if not self.rows_read:
                 loader.begin()
-            rows = read(cleaned, source.date_format)
+            rows = file_format.rows(cleaned)
             for batch in split_every(self._BATCH, islice(rows, self.rows_read)):
                 loader.skip(batch)
             for batch in split_every(self._BATCH, rows):

@@ -4,6 +4,7 @@ from tempfile import TemporaryFile
 from odoo import api, fields, models
 from odoo.fields import NO_ACCESS
 
+from ..formats.koha import KohaPatrons, KohaStatistics
 from ..loaders import PatronLoader, UsageLoader
 
 
@@ -97,10 +98,19 @@ class LibraryDataSource(models.Model):
         for source in self:
             source.last_load_date = dates.get(source)
 
-    @api.model
-    def _get_loaders(self):
-        """The loader of each format; a hook."""
-        return {"koha_patrons": PatronLoader, "koha_statistics": UsageLoader}
+    def _get_loader(self):
+        """The class of the loader that takes the rows; a hook."""
+        self.ensure_one()
+        return {"koha_patrons": PatronLoader, "koha_statistics": UsageLoader}[
+            self.format
+        ]
+
+    def _make_file_format(self):
+        """The ``FileFormat`` of what comes from this source; a hook."""
+        self.ensure_one()
+        return {"koha_patrons": KohaPatrons, "koha_statistics": KohaStatistics}[
+            self.format
+        ](self.date_format)
 
     @api.private
     def load_file(self, path, dry_run=False, commit=False):

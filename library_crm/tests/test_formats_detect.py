@@ -7,7 +7,7 @@ from openpyxl import Workbook
 from odoo.tests import BaseCase, tagged
 
 from ..formats.detect import Evidence, detect
-from ..formats.mapped import read_mapped
+from ..formats.mapped import MappedFormat
 from ..formats.table import FileError
 
 FIXTURES = Path(__file__).parent / "fixtures"
@@ -46,7 +46,7 @@ class TestFormatsDetect(BaseCase):
             with self.subTest(encoding=encoding):
                 guess = detect(_file(text, encoding))
                 self.assertEqual(guess.encoding, expected)
-                rows = list(read_mapped(_file(text, encoding), guess.mapping))
+                rows = list(MappedFormat(guess.mapping).read_all(_file(text, encoding)))
                 self.assertEqual(rows[1].values["name"], "A Müller")
         [note] = self._notes(detect(_file(text, "latin-1")), "encoding")
         self.assertEqual((note.line, note.found), (3, "2,Müller,A,M,C,"))
@@ -54,7 +54,7 @@ class TestFormatsDetect(BaseCase):
     def test_letters_of_windows_are_read(self):
         text = f"{HEADER}\n1,Šimić,A,M,C,\n".replace("ć", "c")
         guess = detect(_file(text, "windows-1252"))
-        [row] = read_mapped(_file(text, "windows-1252"), guess.mapping)
+        [row] = MappedFormat(guess.mapping).read_all(_file(text, "windows-1252"))
         self.assertEqual(row.values["name"], "A Šimic")
 
     def test_mixed_encodings_are_told_with_the_line(self):
@@ -89,7 +89,7 @@ class TestFormatsDetect(BaseCase):
         text = f"Patrons of the library\n\n{HEADER}\n1,B,A,M,C,2026-12-31\n"
         guess = detect(_file(text))
         self.assertEqual(guess.header_line, 3)
-        [row] = read_mapped(_file(text), guess.mapping)
+        [row] = MappedFormat(guess.mapping).read_all(_file(text))
         self.assertEqual((row.line, row.values["name"]), (4, "A B"))
         [found] = guess.dates
         self.assertEqual(found.evidence, Evidence(4, "dateexpiry", "2026-12-31"))
@@ -165,7 +165,7 @@ class TestFormatsDetect(BaseCase):
         text = f"{HEADER},dateofbirth\n1,B,A,M,C,01/02/2026,31/12/1980\n"
         guess = detect(_file(text))
         self.assertEqual(guess.mapping.date_format, "dmy_slash")
-        [row] = read_mapped(_file(text), guess.mapping)
+        [row] = MappedFormat(guess.mapping).read_all(_file(text))
         self.assertEqual(row.values["expiry_date"], date(2026, 2, 1))
 
     def test_swapped_day_and_month_are_told_with_both_lines(self):
@@ -253,7 +253,7 @@ class TestFormatsDetect(BaseCase):
                 guess = detect(file)
                 self.assertEqual((guess.kind, file.tell()), (kind, 0))
                 self.assertEqual(list(guess.mapping.find_problems()), [])
-                rows = list(read_mapped(file, guess.mapping))
+                rows = list(MappedFormat(guess.mapping).read_all(file))
             self.assertTrue(rows[0].values)
             if kind == "patrons":
                 self.assertEqual(guess.system, "Koha")
@@ -301,7 +301,7 @@ class TestFormatsDetect(BaseCase):
                 guess = detect(_file(text))
                 self.assertEqual((guess.system, guess.kind), (system, "patrons"))
                 self.assertEqual(list(guess.mapping.find_problems()), [])
-                [row] = read_mapped(_file(text), guess.mapping)
+                [row] = MappedFormat(guess.mapping).read_all(_file(text))
                 self.assertIsNone(row.error)
                 self.assertEqual(row.values["card_number"], "21234000123456")
                 self.assertEqual(row.values["name"], "Maja Lindqvist")
@@ -331,7 +331,7 @@ class TestFormatsDetect(BaseCase):
                 guess = detect(_file(text))
                 self.assertEqual(guess.kind, "usage")
                 self.assertEqual(list(guess.mapping.find_problems()), [])
-                [row] = read_mapped(_file(text), guess.mapping)
+                [row] = MappedFormat(guess.mapping).read_all(_file(text))
                 self.assertEqual(row.values["service_code"], "loan")
                 self.assertEqual(row.values["ils_ref"], ref)
                 self.assertEqual(row.values["date"], date(2026, 3, 31))

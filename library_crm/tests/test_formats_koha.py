@@ -4,7 +4,7 @@ from datetime import date
 from odoo.tests import BaseCase, tagged
 
 from ..formats import koha
-from ..formats.table import FileError, Table, clean, guard_formula
+from ..formats.table import FileError, Table, guard_formula
 
 HEADER = "cardnumber,surname,firstname,branchcode,categorycode"
 
@@ -19,7 +19,7 @@ class TestFormatsKoha(BaseCase):
 
     def _read(self, *rows, header=HEADER, date_format="iso"):
         text = "\n".join((header, *rows)) + "\n"
-        return list(koha.read_patrons(_file(text), date_format))
+        return list(koha.KohaPatrons(date_format).read_all(_file(text)))
 
     def _read_one(self, row, **options):
         [read] = self._read(row, **options)
@@ -61,36 +61,48 @@ class TestFormatsKoha(BaseCase):
         self.assertEqual(table.unused, ["sort1"])
         self.assertEqual(table.unknown, ["shoe_size"])
         cleaned = io.BytesIO()
-        clean(_file(text), cleaned, koha.PATRONS)
+        koha.KohaPatrons().clean(_file(text), cleaned)
         self.assertNotIn(b"secret", cleaned.getvalue())
         cleaned.seek(0)
-        [row] = koha.read_patrons(cleaned)
+        [row] = koha.KohaPatrons().read_all(cleaned)
         self.assertEqual((row.line, row.values["name"]), (2, "A B"))
 
     def test_clean_file_keeps_lines_and_broken_rows_without_their_cells(self):
         text = f'{HEADER}\n1,B,A,M,C\n2,secret\n\n3,"D\ne",C,M,C\n4,E,,M,C\n'
         cleaned = io.BytesIO()
-        summary = clean(_file(text), cleaned, koha.PATRONS)
+        summary = koha.KohaPatrons().clean(_file(text), cleaned)
         self.assertEqual(summary.rows, 4)
         self.assertNotIn(b"secret", cleaned.getvalue())
-        direct = list(koha.read_patrons(_file(text)))
-        again = list(koha.read_patrons(io.BytesIO(cleaned.getvalue())))
+        direct = list(koha.KohaPatrons().read_all(_file(text)))
+        again = list(koha.KohaPatrons().read_all(io.BytesIO(cleaned.getvalue())))
         for rows in (direct, again):
             self.assertEqual([row.line for row in rows], [2, 3, 5, 7])
             self.assertRefused(rows[1], "width")
             self.assertEqual((rows[1].error.found, rows[1].error.expected), ("2", "5"))
             self.assertEqual(rows[2].values["name"], "C D e")
 
-    def test_encoding_that_is_not_utf8_is_named_with_its_line(self):
+    def test_what_a_spreadsheet_has_written_in_its_own_encoding_is_read(self):
         text = f"{HEADER}\n1,Plain,A,M,C\n2,Müller,A,M,C\n"
-        with self.assertRaises(FileError) as caught:
-            list(koha.read_patrons(_file(text, "latin-1")))
-        self.assertEqual(
-            (caught.exception.reason, caught.exception.line), ("encoding", 3)
+        for encoding in ("latin-1", "utf-16", "utf-8-sig"):
+            with self.subTest(encoding=encoding):
+                rows = list(koha.KohaPatrons().read_all(_file(text, encoding)))
+                self.assertEqual(rows[1].values["name"], "A Müller")
+
+    def test_mixed_encodings_cost_only_the_rows_that_are_broken(self):
+        content = (
+            f"{HEADER}\n1,Müller,A,M,C\n".encode()
+            + "2,Müller,A,M,C\n".encode("latin-1")
+            + "3,Möller,A,M,C\n".encode()
         )
-        with self.assertRaises(FileError) as caught:
-            list(koha.read_patrons(_file(text, "utf-16")))
-        self.assertEqual(caught.exception.found, "UTF-16")
+        cleaned = io.BytesIO()
+        koha.KohaPatrons().clean(io.BytesIO(content), cleaned)
+        for file in (io.BytesIO(content), io.BytesIO(cleaned.getvalue())):
+            first, broken, last = koha.KohaPatrons().read_all(file)
+            self.assertEqual(first.values["name"], "A Müller")
+            self.assertRefused(broken, "encoding")
+            self.assertEqual(broken.error.column, "surname")
+            self.assertEqual(broken.cells["surname"], "M\ufffdller")
+            self.assertEqual((broken.line, last.values["name"]), (3, "A Möller"))
 
     def test_files_without_the_right_header_are_refused_as_a_whole(self):
         for text, reason in (
@@ -101,7 +113,7 @@ class TestFormatsKoha(BaseCase):
             (f"{HEADER},surname\n1,B,A,M,C,B\n", "repeated_column"),
         ):
             with self.subTest(text=text), self.assertRaises(FileError) as caught:
-                list(koha.read_patrons(_file(text)))
+                list(koha.KohaPatrons().read_all(_file(text)))
             self.assertEqual(caught.exception.reason, reason)
         self.assertEqual(self._read(), [])
 
@@ -176,7 +188,7 @@ class TestFormatsKoha(BaseCase):
             "2025-03-04 09:00:00,MAIN,localuse,990003,\n"
             "2025-03-04 09:00:00,MAIN,teleport,990003,\n"
         )
-        rows = list(koha.read_statistics(_file(text)))
+        rows = list(koha.KohaStatistics().read_all(_file(text)))
         first, twin, later, payment, inhouse, unknown = rows
         self.assertEqual(first.values["date"], date(2025, 3, 3))
         self.assertEqual(first.values["service_code"], "loan")

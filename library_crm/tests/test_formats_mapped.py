@@ -7,11 +7,10 @@ from odoo.tests import BaseCase, tagged
 
 from ..formats import koha
 from ..formats.mapped import (
+    MappedFormat,
     Mapping,
     MappingError,
     ValueMap,
-    clean_mapped,
-    read_mapped,
 )
 from ..formats.table import FileError
 
@@ -74,7 +73,7 @@ class TestFormatsMapped(BaseCase):
         mapping = Mapping(
             "patrons", {**COLUMNS, **(columns or {})}, encoding=encoding, **options
         )
-        return list(read_mapped(_file(text, encoding), mapping))
+        return list(MappedFormat(mapping).read_all(_file(text, encoding)))
 
     def _read_use(self, *rows, header="When,Where,What,Who", columns=None, **options):
         options.setdefault("value_maps", {"service_code": ValueMap({"Out": "loan"})})
@@ -82,7 +81,7 @@ class TestFormatsMapped(BaseCase):
         mapping = Mapping("usage", {**given, "ils_ref": "Who", **(columns or {})})
         for name, value in options.items():
             setattr(mapping, name, value)
-        return list(read_mapped(_file("\n".join((header, *rows))), mapping))
+        return list(MappedFormat(mapping).read_all(_file("\n".join((header, *rows)))))
 
     def assertRefused(self, row, reason, column=None, found=None, expected=None):
         self.assertIsNone(row.values)
@@ -106,13 +105,15 @@ class TestFormatsMapped(BaseCase):
     # ------------------------------------------------------------
 
     def test_mapped_koha_files_give_what_the_readers_of_koha_give(self):
-        for name, mapping, read in (
-            ("koha_patrons.csv", KOHA_PATRONS, koha.read_patrons),
-            ("koha_statistics.csv", KOHA_USE, koha.read_statistics),
+        for name, mapping, file_format in (
+            ("koha_patrons.csv", KOHA_PATRONS, koha.KohaPatrons()),
+            ("koha_statistics.csv", KOHA_USE, koha.KohaStatistics()),
         ):
             content = (FIXTURES / name).read_bytes()
-            expected = {row.line: row for row in read(io.BytesIO(content))}
-            rows = list(read_mapped(io.BytesIO(content), mapping))
+            expected = {
+                row.line: row for row in file_format.read_all(io.BytesIO(content))
+            }
+            rows = list(MappedFormat(mapping).read_all(io.BytesIO(content)))
             self.assertEqual([row.line for row in rows], list(expected))
             for row in rows:
                 with self.subTest(file=name, line=row.line):
@@ -136,11 +137,11 @@ class TestFormatsMapped(BaseCase):
         text = f"{HEADER},PIN,Notes,Shoe size\n1,B,A,M,C,secret1,secret2,secret3\n"
         mapping = Mapping("patrons", COLUMNS)
         cleaned = io.BytesIO()
-        summary = clean_mapped(_file(text), cleaned, mapping)
+        summary = MappedFormat(mapping).clean(_file(text), cleaned)
         self.assertEqual(summary.forbidden, ["pin", "notes"])
         self.assertEqual(summary.unknown, ["shoe size"])
         self.assertNotIn(b"secret", cleaned.getvalue())
-        [direct] = read_mapped(_file(text), mapping)
+        [direct] = MappedFormat(mapping).read_all(_file(text))
         self.assertNotIn("secret", repr(direct))
         self.assertEqual(direct.values["name"], "A B")
 
@@ -157,9 +158,9 @@ class TestFormatsMapped(BaseCase):
             header_line=3,
         )
         cleaned = io.BytesIO()
-        clean_mapped(_file(text, "utf-16"), cleaned, mapping)
-        direct = list(read_mapped(_file(text, "utf-16"), mapping))
-        again = list(read_mapped(io.BytesIO(cleaned.getvalue()), mapping))
+        MappedFormat(mapping).clean(_file(text, "utf-16"), cleaned)
+        direct = list(MappedFormat(mapping).read_all(_file(text, "utf-16")))
+        again = list(MappedFormat(mapping).read_all(io.BytesIO(cleaned.getvalue())))
         for rows in (direct, again):
             self.assertEqual([row.line for row in rows], [4, 5, 6, 8])
             self.assertEqual(rows[0].values["name"], "A Müller")
@@ -212,7 +213,7 @@ class TestFormatsMapped(BaseCase):
         mapping = Mapping(
             "patrons", columns, value_maps={"branch_code": ValueMap(default="ONLY")}
         )
-        [row] = read_mapped(_file(f"{HEADER}\n1,B,A,M,C\n"), mapping)
+        [row] = MappedFormat(mapping).read_all(_file(f"{HEADER}\n1,B,A,M,C\n"))
         self.assertEqual(row.values["branch_code"], "ONLY")
 
     def test_dates_in_every_format(self):
@@ -321,7 +322,7 @@ class TestFormatsMapped(BaseCase):
         ):
             with self.subTest(text=text):
                 self.assertFileRefused(
-                    lambda t=text: read_mapped(_file(t), mapping), reason
+                    lambda t=text: MappedFormat(mapping).read_all(_file(t)), reason
                 )
         self.assertEqual(self._read(), [])
 
@@ -329,14 +330,17 @@ class TestFormatsMapped(BaseCase):
         mapping = Mapping("patrons", COLUMNS, header_line=3)
         text = f"Report\n\n{HEADER.replace('Family', 'Surname')}\n1,B,A,M,C\n"
         error = self.assertFileRefused(
-            lambda: read_mapped(_file(text), mapping), "missing_columns", line=3
+            lambda: MappedFormat(mapping).read_all(_file(text)),
+            "missing_columns",
+            line=3,
         )
         self.assertEqual(error.expected, "family")
 
     def test_other_delimiter_than_the_mapping_says_is_told(self):
         mapping = Mapping("patrons", COLUMNS, delimiter=";")
         error = self.assertFileRefused(
-            lambda: read_mapped(_file(f"{HEADER}\n1,B,A,M,C\n"), mapping), "delimiter"
+            lambda: MappedFormat(mapping).read_all(_file(f"{HEADER}\n1,B,A,M,C\n")),
+            "delimiter",
         )
         self.assertEqual((error.found, error.expected), (",", ";"))
 
@@ -347,13 +351,13 @@ class TestFormatsMapped(BaseCase):
                 self.assertEqual(row.values["name"], "Zoë Müller")
         text = f"\ufeff{HEADER}\r\n1,Müller,Zoë,M,C\r\n"
         mapping = Mapping("patrons", COLUMNS, encoding="windows-1252")
-        [row] = read_mapped(_file(text), mapping)
+        [row] = MappedFormat(mapping).read_all(_file(text))
         self.assertEqual(row.values["name"], "Zoë Müller")
 
     def test_utf16_is_not_taken_for_other_text(self):
         mapping = Mapping("patrons", COLUMNS)
         error = self.assertFileRefused(
-            lambda: read_mapped(_file(HEADER, "utf-16"), mapping), "encoding"
+            lambda: MappedFormat(mapping).read_all(_file(HEADER, "utf-16")), "encoding"
         )
         self.assertEqual((error.found, error.expected), ("UTF-16", "UTF-8"))
 
@@ -363,7 +367,9 @@ class TestFormatsMapped(BaseCase):
             + "2,Müller,A,M,C\n".encode("latin-1")
             + "3,Möller,A,M,C\n".encode()
         )
-        rows = list(read_mapped(io.BytesIO(content), Mapping("patrons", COLUMNS)))
+        rows = list(
+            MappedFormat(Mapping("patrons", COLUMNS)).read_all(io.BytesIO(content))
+        )
         self.assertEqual(rows[0].values["name"], "A Müller")
         self.assertRefused(rows[1], "encoding", "Family", "M\ufffdller", "UTF-8")
         self.assertEqual((rows[1].line, rows[2].values["name"]), (3, "A Möller"))
@@ -523,6 +529,4 @@ class TestFormatsMapped(BaseCase):
     def test_bad_mapping_reads_nothing(self):
         mapping = Mapping("patrons", {**COLUMNS, "city": "Item title"})
         with self.assertRaises(MappingError):
-            list(read_mapped(_file(f"{HEADER}\n"), mapping))
-        with self.assertRaises(MappingError):
-            clean_mapped(_file(f"{HEADER}\n"), io.BytesIO(), mapping)
+            MappedFormat(mapping)

@@ -9,7 +9,7 @@ from openpyxl import Workbook
 from odoo.tests import BaseCase, tagged
 
 from ..formats import sheet
-from ..formats.mapped import Mapping, read_mapped
+from ..formats.mapped import MappedFormat, Mapping
 from ..formats.table import FileError
 
 HEADER = ("Card", "Name", "Branch", "Type", "Expires")
@@ -59,14 +59,14 @@ class TestFormatsSheet(BaseCase):
     SHEET = "xl/worksheets/sheet1.xml"
 
     def _read(self, *rows, mapping=MAPPING, **options):
-        return list(read_mapped(_save(_book(*rows, **options)), mapping))
+        return list(MappedFormat(mapping).read_all(_save(_book(*rows, **options))))
 
     def _read_text(self, file, **options):
         return sheet.Book(file).open(**options).read().decode()
 
     def assertFileRefused(self, file, reason, found=None):
         with self.assertRaises(FileError) as caught:
-            list(read_mapped(file, MAPPING))
+            list(MappedFormat(MAPPING).read_all(file))
         self.assertEqual(caught.exception.reason, reason)
         if found:
             self.assertIn(found, caught.exception.found)
@@ -92,7 +92,7 @@ class TestFormatsSheet(BaseCase):
     def test_number_that_is_shown_with_zeros_keeps_them(self):
         book = _book((42, "Maja", "M", "A", None))
         book.active["A2"].number_format = "00000000"
-        [row] = read_mapped(_save(book), MAPPING)
+        [row] = MappedFormat(MAPPING).read_all(_save(book))
         self.assertEqual(row.values["card_number"], "00000042")
 
     def test_zeros_that_may_be_lost_are_told(self):
@@ -125,10 +125,10 @@ class TestFormatsSheet(BaseCase):
                 .replace(b'<c r="B2">', b'<c r="B2" t="str">')
             ),
         )
-        [row] = read_mapped(valued, MAPPING)
+        [row] = MappedFormat(MAPPING).read_all(valued)
         self.assertEqual(row.values["name"], "Maja")
         # Without a kept value the cell is empty.
-        [row] = read_mapped(_save(book), MAPPING)
+        [row] = MappedFormat(MAPPING).read_all(_save(book))
         self.assertEqual((row.error.reason, row.error.column), ("missing", "Name"))
 
     def test_failed_formula_is_refused(self):
@@ -152,7 +152,7 @@ class TestFormatsSheet(BaseCase):
         book = _book(("1", "A", "M", "A", None))
         book.active["A5"], book.active["B5"] = "2", "B"
         book.active["F6"] = "beside the table"
-        first, second, wide = read_mapped(_save(book), MAPPING)
+        first, second, wide = MappedFormat(MAPPING).read_all(_save(book))
         self.assertEqual((first.line, second.line, wide.line), (2, 5, 6))
         self.assertEqual(
             (second.error.reason, second.error.column), ("missing", "Branch")
@@ -165,7 +165,7 @@ class TestFormatsSheet(BaseCase):
         book.active.append(HEADER)
         book.active.append(("1", "Maja", "M", "A", None))
         mapping = Mapping("patrons", MAPPING.columns, header_line=2)
-        [row] = read_mapped(_save(book), mapping)
+        [row] = MappedFormat(mapping).read_all(_save(book))
         self.assertEqual((row.line, row.values["name"]), (3, "Maja"))
 
     def test_merged_header_names_its_first_column_only(self):
@@ -175,7 +175,7 @@ class TestFormatsSheet(BaseCase):
         )
         book.active.merge_cells("F1:G1")
         self.assertIn(",Two\n", self._read_text(_save(book)))
-        [row] = read_mapped(_save(book), MAPPING)
+        [row] = MappedFormat(MAPPING).read_all(_save(book))
         self.assertEqual(row.error.reason, "width")
 
     def test_sheet_is_the_first_or_the_named_one(self):
@@ -188,11 +188,12 @@ class TestFormatsSheet(BaseCase):
         for name, expected in (("", "Maja"), ("Sheet", "Maja"), ("Other", "Elis")):
             file.seek(0)
             mapping = Mapping("patrons", MAPPING.columns, sheet=name)
-            [row] = read_mapped(file, mapping)
+            [row] = MappedFormat(mapping).read_all(file)
             self.assertEqual(row.values["name"], expected)
         file.seek(0)
+        mapping = Mapping("patrons", MAPPING.columns, sheet="X")
         with self.assertRaises(FileError) as caught:
-            list(read_mapped(file, Mapping("patrons", MAPPING.columns, sheet="X")))
+            list(MappedFormat(mapping).read_all(file))
         self.assertEqual(caught.exception.reason, "sheet")
         self.assertEqual(caught.exception.found, "Sheet, Other")
 
@@ -212,7 +213,7 @@ class TestFormatsSheet(BaseCase):
             self.SHEET,
             lambda content: content.replace(b'ref="A1:E6"', b'ref="A1:B2"'),
         )
-        self.assertEqual(len(list(read_mapped(file, MAPPING))), 5)
+        self.assertEqual(len(list(MappedFormat(MAPPING).read_all(file))), 5)
 
     # ------------------------------------------------------------
     # HOSTILE FILES
@@ -240,7 +241,7 @@ class TestFormatsSheet(BaseCase):
         )
         rows = []
         with self.assertRaises(FileError) as caught:
-            for row in read_mapped(file, MAPPING):
+            for row in MappedFormat(MAPPING).read_all(file):
                 rows.append(row)
         self.assertEqual(caught.exception.reason, "workbook")
         self.assertEqual([row.line for row in rows], [2, 3])
