@@ -257,25 +257,44 @@ def clean(source, target, layout, encoding="UTF-8"):
     :raise FileError: if the file can not be read
     """
     table = Table(source, layout, encoding)
-    buffer = codecs.getwriter("utf-8")(target)
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow([_LINE, _PROBLEM, *table.columns])
+    writer = CleanWriter(target, table.columns)
     summary = Summary(
         columns=table.columns,
         forbidden=table.forbidden,
         unused=table.unused,
         unknown=table.unknown,
     )
-    blank = [""] * len(table.columns)
     for line, cells, error in table.split():
         summary.rows += 1
+        writer.write(line, cells, error)
+    return summary
+
+
+class CleanWriter:
+    """Writes a file that ``Table`` reads, with the lines and errors given here.
+
+    :param target: binary file object, open for writing
+    :param columns: the names of the columns
+    """
+
+    def __init__(self, target, columns):
+        self._writer = csv.writer(
+            codecs.getwriter("utf-8")(target), lineterminator="\n"
+        )
+        self._blank = [""] * len(columns)
+        self._writer.writerow([_LINE, _PROBLEM, *columns])
+
+    def write(self, line, cells, error=None):
+        """
+        :param int line: where the row was in what came
+        :param list cells: its texts; empty if they are not known
+        :param RowError error: what is wrong with it
+        """
+        problem = ""
         if error:
             told = (error.reason, error.column, error.found, error.expected)
             problem = "\t".join(" ".join(part.split()) for part in told)
-            writer.writerow([line, problem, *(cells or blank)])
-        else:
-            writer.writerow([line, "", *cells])
-    return summary
+        self._writer.writerow([line, problem, *(cells or self._blank)])
 
 
 def guard_formula(cell):
