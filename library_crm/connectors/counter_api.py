@@ -10,6 +10,7 @@ import re
 from contextlib import suppress
 from typing import NamedTuple
 
+from ..formats.counter_report import make_notice
 from .http import ConnectorError, Patience, Session
 
 REPORTS = (
@@ -40,17 +41,9 @@ _HEAD = 262_144
 _HEADER = re.compile(r'"Report_Header"\s*:\s*(?=\{)')
 
 
-class Notice(NamedTuple):
-    """What the server says about a report: its ``code`` and ``message`` (appendix D of
-    the Code of Practice), and ``data``, for example the months it is about."""
-
-    code: int
-    message: str
-    data: str
-
-
 class Fetched(NamedTuple):
-    """A report that was written: its bytes, and what the server says about it."""
+    """A report that was written: its bytes, and what the server says about it (of
+    ``formats.counter_report.Notice``)."""
 
     size: int
     notices: list
@@ -223,7 +216,7 @@ class CounterService:
         with suppress(ConnectorError):
             exceptions = _find_exceptions(session.read_json(answer._replace(body=body)))
         if not exceptions and answer.status == 202:
-            exceptions = [Notice(1011, "HTTP 202", "")]
+            exceptions = [make_notice(1011, "HTTP 202", "")]
         if not exceptions:
             try:
                 session.check(answer)
@@ -236,7 +229,7 @@ class CounterService:
         return session.error(
             EXCEPTIONS.get(notice.code, "refused"),
             answer.place,
-            " – ".join(filter(None, (notice.message, notice.data))),
+            " – ".join(filter(None, (notice.message, notice.detail))),
             status=answer.status,
             retry_after=session.get_retry_after(answer),
             code=str(notice.code),
@@ -274,4 +267,4 @@ def _read_notice(found):
     code, message, data = (found.get(name) for name in ("Code", "Message", "Data"))
     if not re.fullmatch(r"\d{1,4}", str(code)):
         return None
-    return Notice(int(code), str(message)[:200], str(data or "")[:500])
+    return make_notice(int(code), str(message), str(data or ""))

@@ -266,7 +266,7 @@ def clean(source, target, layout, encoding="UTF-8"):
     )
     for line, cells, error in table.split():
         summary.rows += 1
-        writer.write(line, cells, error)
+        writer.add(line, cells, error)
     return summary
 
 
@@ -284,7 +284,7 @@ class CleanWriter:
         self._blank = [""] * len(columns)
         self._writer.writerow([_LINE, _PROBLEM, *columns])
 
-    def write(self, line, cells, error=None):
+    def add(self, line, cells, error=None):
         """
         :param int line: where the row was in what came
         :param list cells: its texts; empty if they are not known

@@ -121,7 +121,9 @@ class TestConnectorCounter(ConnectorCase):
                     reason, self.fetch, exception(code, number, "Bad", "2026-02")
                 )
                 self.assertEqual(error.code, str(code))
-                self.assertEqual(error.found, "Bad – 2026-02")
+                # The detail is told where it names months; it might be a title.
+                is_month = code in (3031, 3032)
+                self.assertEqual(error.found, "Bad – 2026-02" if is_month else "Bad")
                 self.assertEqual(len(self.server.seen), 1)
 
     def test_exceptions_in_a_list_tell_the_worst(self):
