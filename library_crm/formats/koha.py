@@ -5,7 +5,7 @@ its database schema. Columns that came or went with a release of Koha are all li
 """
 
 from .encoding import as_utf8, guess_encoding
-from .file_format import FileFormat
+from .file_format import TableFormat
 from .table import Layout, RowError, read_date, read_number, read_text
 
 CARD_LIMIT = 64
@@ -102,13 +102,13 @@ IGNORED_TYPES = {"payment", "writeoff", "recall", "item_found", "item_lost"}
 _HEAD = 8 * 1024 * 1024
 
 
-class _KohaFormat(FileFormat):
+class _KohaFormat(TableFormat):
     """A file of Koha, in UTF-8 or what a spreadsheet has made of it.
 
     :param str date_format: a key of ``DATE_FORMATS``
     """
 
-    _layout = None
+    _columns = {}
 
     def __init__(self, date_format="iso"):
         self._date_format = date_format
@@ -121,14 +121,14 @@ class _KohaFormat(FileFormat):
         except RowError as error:
             return row._replace(error=error)
 
-    def _get_layout(self):
-        return self._layout
+    def get_column(self, name):
+        return self._columns.get(name, name)
 
     def _open(self, file):
         start = file.tell()
         encoding = guess_encoding(file.read(_HEAD)).encoding
         file.seek(start)
-        return as_utf8(file, encoding), self._layout, encoding.upper()
+        return as_utf8(file, encoding), self.layout, encoding.upper()
 
 
 class KohaPatrons(_KohaFormat):
@@ -141,7 +141,16 @@ class KohaPatrons(_KohaFormat):
     such column; an empty cell gives None.
     """
 
-    _layout = PATRONS
+    layout = PATRONS
+    _columns = {
+        "card_number": "cardnumber",
+        "ils_ref": "borrowernumber",
+        "branch_code": "branchcode",
+        "category_code": "categorycode",
+        "birth_date": "dateofbirth",
+        "enrolled_on": "dateenrolled",
+        "expiry_date": "dateexpiry",
+    }
 
     def _get_values(self, cells, date_format):
         return convert_patron(cells, date_format)
@@ -157,7 +166,14 @@ class KohaStatistics(_KohaFormat):
     in it.
     """
 
-    _layout = STATISTICS
+    layout = STATISTICS
+    _columns = {
+        "card_number": "cardnumber",
+        "ils_ref": "borrowernumber",
+        "branch_code": "branch",
+        "service_code": "type",
+        "date": "datetime",
+    }
 
     def _get_values(self, cells, date_format):
         return _statistic_values(cells, date_format)

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
 
 from .encoding import ENCODINGS, as_utf8, open_stream
-from .file_format import FileFormat
+from .file_format import TableFormat
 from .headers import get_forbidden
 from .koha import CARD_LIMIT
 from .sheet import Book, is_workbook
@@ -281,7 +281,7 @@ class Mapping:
         )
 
 
-class MappedFormat(FileFormat):
+class MappedFormat(TableFormat):
     """A file, CSV, TSV or XLSX, as a mapping says.
 
     The values are those of ``KohaPatrons`` or ``KohaStatistics``: see there. A
@@ -293,6 +293,7 @@ class MappedFormat(FileFormat):
 
     def __init__(self, mapping):
         mapping.check()
+        self.layout = mapping.get_layout()
         self._mapping = mapping
         self._reader = (
             _PatronReader(mapping) if mapping.kind == "patrons" else _UseReader(mapping)
@@ -311,8 +312,8 @@ class MappedFormat(FileFormat):
     def convert(self, row):
         return self._reader.convert(row)
 
-    def _get_layout(self):
-        return self._mapping.get_layout()
+    def get_column(self, name):
+        return next(iter(self._mapping.columns.get(name, ())), name)
 
     def _open(self, file):
         """The file as UTF-8 text that begins with the header, its layout, and the

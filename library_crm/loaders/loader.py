@@ -18,6 +18,7 @@ class Loader(ABC):
     def __init__(self, load, file_format, dry_run):
         self.load = load
         self.convert = file_format.convert
+        self.get_column = file_format.get_column
         self.source = load.source_id
         self.company = self.source.company_id
         self.env = load.env
@@ -100,12 +101,12 @@ class Loader(ABC):
             )
         return self.env._("The row can not be read: %(found)s.", **names)
 
-    def describe_unknown(self, column, found, known):
-        """That a code is none of those that the library has."""
+    def describe_unknown(self, name, found, known):
+        """That the code in a field is none of those that the library has."""
         return self.env._(
             "%(column)s: “%(found)s” is not known in %(library)s; expected one of "
             "%(expected)s.",
-            column=column,
+            column=self.get_column(name),
             found=found,
             library=self.company.name,
             expected=", ".join(sorted(known)[:20]) or "—",

@@ -72,9 +72,11 @@ class PatronLoader(Loader):
                 self.refuse(
                     row,
                     self.env._(
-                        "cardnumber: “%(card)s” is here the card of borrowernumber "
-                        "“%(known)s”, not of “%(found)s”. If the card has a new "
-                        "holder, take it from the old one first.",
+                        "%(card_column)s: “%(card)s” is here the card of "
+                        "%(ref_column)s “%(known)s”, not of “%(found)s”. If the card "
+                        "has a new holder, take it from the old one first.",
+                        card_column=self.get_column("card_number"),
+                        ref_column=self.get_column("ils_ref"),
                         card=card,
                         known=known["ils_ref"],
                         found=ref,
@@ -85,9 +87,11 @@ class PatronLoader(Loader):
                 self.refuse(
                     row,
                     self.env._(
-                        "cardnumber: “%(card)s” belongs to one patron and "
-                        "borrowernumber “%(found)s” to another. Merge the two, or mend "
+                        "%(card_column)s: “%(card)s” belongs to one patron and "
+                        "%(ref_column)s “%(found)s” to another. Merge the two, or mend "
                         "the file.",
+                        card_column=self.get_column("card_number"),
+                        ref_column=self.get_column("ils_ref"),
                         card=card,
                         found=ref,
                     ),
@@ -104,8 +108,9 @@ class PatronLoader(Loader):
                 self.refuse(
                     row,
                     self.env._(
-                        "dateexpiry: %(end)s is before the first day of the "
+                        "%(column)s: %(end)s is before the first day of the "
                         "membership, %(start)s.",
+                        column=self.get_column("expiry_date"),
                         end=row.values["expiry_date"],
                         start=known["date_start"],
                     ),
@@ -162,42 +167,31 @@ class PatronLoader(Loader):
 
     def _get_refusal(self, row):
         values = row.values
-        for name, column in (
-            ("card_number", "cardnumber"),
-            ("ils_ref", "borrowernumber"),
-        ):
+        for name in ("card_number", "ils_ref"):
             line = self._lines.get(values.get(name))
             if values.get(name) and line:
                 return self.env._(
                     "%(column)s: “%(found)s” stands already on line %(line)s; only "
                     "the first row was taken.",
-                    column=column,
+                    column=self.get_column(name),
                     found=values[name],
                     line=line,
                 )
-        for column, name, model, known in (
-            ("branchcode", "branch_code", "library.branch", self._branches),
-            (
-                "categorycode",
-                "category_code",
-                "library.patron.category",
-                self._categories,
-            ),
+        for name, model, known in (
+            ("branch_code", "library.branch", self._branches),
+            ("category_code", "library.patron.category", self._categories),
         ):
             code = values[name]
             if code in known:
                 continue
             if not self.source.create_missing:
-                return self.describe_unknown(column, code, known)
+                return self.describe_unknown(name, code, known)
             known[code] = self.make_code(model, code)
-        for column, name in (
-            ("dateofbirth", "birth_date"),
-            ("dateenrolled", "enrolled_on"),
-        ):
+        for name in ("birth_date", "enrolled_on"):
             if values.get(name) and values[name] > self._today:
                 return self.env._(
                     "%(column)s: %(date)s is in the future.",
-                    column=column,
+                    column=self.get_column(name),
                     date=values[name],
                 )
         self._remember(row)

@@ -115,28 +115,28 @@ class UsageLoader(Loader):
 
     def _get_refusal(self, values, patron):
         if values["service_code"] not in self._services:
-            return self.describe_unknown("type", values["service_code"], self._services)
+            return self.describe_unknown(
+                "service_code", values["service_code"], self._services
+            )
         if values["date"] > self._today:
             return self.env._(
-                "datetime: %(date)s is in the future.",
+                "%(column)s: %(date)s is in the future.",
+                column=self.get_column("date"),
                 date=format_date(self.env, values["date"]),
             )
-        if (
-            not patron
-            and (values["ils_ref"] or values["card_number"])
-            and not self.source.count_unknown_patrons
-        ):
+        named = next(filter(values.get, ("ils_ref", "card_number")), None)
+        if named and not patron and not self.source.count_unknown_patrons:
             return self.env._(
                 "%(column)s: “%(found)s” is no patron of %(library)s. Load the patrons "
                 "first, or let the source count unknown patrons anonymously.",
-                column="borrowernumber" if values["ils_ref"] else "cardnumber",
-                found=values["ils_ref"] or values["card_number"],
+                column=self.get_column(named),
+                found=values[named],
                 library=self.company.name,
             )
         code = values["branch_code"]
         if code not in self._branches:
             if not self.source.create_missing:
-                return self.describe_unknown("branch", code, self._branches)
+                return self.describe_unknown("branch_code", code, self._branches)
             with self.provisional():
                 self._branches[code] = self.make_code("library.branch", code).id
         return None
