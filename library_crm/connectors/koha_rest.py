@@ -155,13 +155,15 @@ def open_session(address, auth, **options):
     return Session(address, auth, **options)
 
 
-def read_patrons(session, since=None):
+def read_patrons(session, since=None, begun=None, limit=None):
     """The patrons, as a ``PatronReader``.
 
     :param str since: the cursor of the last reading; only who was changed since then
         comes out (and, see ``OVERLAP``, some who were not)
+    :param begun: the ``rest`` of a reader that stopped at its limit: read on from there
+    :param int limit: stop after the page with so many patrons
     """
-    return PatronReader(session, since)
+    return PatronReader(session, since, begun, limit)
 
 
 class PatronReader:
@@ -175,19 +177,24 @@ class PatronReader:
 
     ``cursor`` is None until all are read. Then it is the time of the last change that
     Koha knew of when the reading began: who was read and is changed after that, though
-    before others were read, is in the next delta.
+    before others were read, is in the next delta. Where the reading stopped at its
+    limit, ``rest`` says how to read on.
 
     :raise ConnectorError: while iterating, if Koha can not be read
     """
 
-    def __init__(self, session, since=None):
+    def __init__(self, session, since=None, begun=None, limit=None):
         self._session = session
+        self._begun = begun
+        self._limit = limit
         self._since = since and _read_moment(since)
         if since and not self._since:
             raise ValueError(f"not a cursor: {since!r}")
         #: How many there are to read, once the first page is there.
         self.total = None
         self.cursor = None
+        #: None, or a pair for JSON: the newest change at the begin, the last number.
+        self.rest = None
         #: The names of what must not be kept and was dropped.
         self.forbidden = set()
         #: The references of those whom Koha has made anonymous; they are left out.
@@ -196,9 +203,12 @@ class PatronReader:
         self.hidden = False
 
     def __iter__(self):
-        newest = self._read_newest()
-        last, line = 0, 0
+        newest, last = self._begun or (self._read_newest(), 0)
+        line = 0
         while True:
+            if self._limit and line >= self._limit:
+                self.rest = (newest, last)
+                return
             patrons, total, place = self._read_page(last)
             if self.total is None:
                 self.total = total
@@ -224,6 +234,7 @@ class PatronReader:
                 raise self._session.error(
                     "hidden", place, expected="view_borrower_infos_from_any_libraries"
                 )
+        newest = newest and _read_moment(newest)
         known = [moment for moment in (newest, self._since) if moment]
         self.cursor = max(known).isoformat() if known else None
 
@@ -234,10 +245,9 @@ class PatronReader:
         if not patrons or patrons[0].get("updated_on") is None:
             return None
         text = patrons[0]["updated_on"]
-        moment = _read_moment(text)
-        if not moment:
+        if not _read_moment(text):
             raise self._session.error("shape", place, text, "updated_on: RFC 3339")
-        return moment
+        return text
 
     def _read_page(self, last):
         query = {"patron_id": {">": last}}

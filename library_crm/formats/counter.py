@@ -16,6 +16,9 @@ itself gives its figures, and ``disagreements`` beside them.
 """
 
 import codecs
+from collections import defaultdict
+from dataclasses import asdict
+from datetime import date
 
 from .counter_json import read_json
 from .counter_report import (
@@ -29,15 +32,19 @@ from .counter_report import (
     first_of_month,
 )
 from .counter_tsv import read_tsv
+from .file_format import FileFormat
+from .table import CleanWriter, Layout, RowError, Summary
 
 __all__ = [
     "COUNTED",
+    "CounterFormat",
     "Disagreement",
     "Figure",
     "Header",
     "Notice",
     "Report",
     "ReportError",
+    "make_header",
     "overlaps",
     "read_report",
     "use_of",
@@ -66,6 +73,24 @@ COUNTED = {
         "No_License": "turnaway",
     },
 }
+#: By report: what names a title or an item, and is dropped while the report is read.
+DROPPED = {
+    "PR": (),
+    "DR": (),
+    "TR": (
+        *("Title", "Publisher", "DOI", "Proprietary_ID", "ISBN", "Print_ISSN"),
+        *("Online_ISSN", "URI", "YOP"),
+    ),
+    "IR": (
+        *("Item", "Publisher", "Authors", "Publication_Date", "Article_Version", "DOI"),
+        *("Proprietary_ID", "ISBN", "Print_ISSN", "Online_ISSN", "URI", "YOP"),
+        *("Parent_Title", "Parent_DOI", "Component_Title"),
+    ),
+}
+_COLUMNS = ("platform", "database", "month", "use", "quantity")
+# A row of use is counted with a number of four bytes.
+_QUANTITY_LIMIT = 2**31 - 1
+_TOLD_DISAGREEMENTS = 20
 # What the item report says of an item is said of its title in the title report.
 _TITLE_LEVEL = {
     "Article": "Journal",
@@ -162,3 +187,76 @@ def _same_content(first, second):
             if mine.isdisjoint(_TITLE_LEVEL.get(value, value) for value in theirs):
                 return False
     return True
+
+
+class CounterFormat(FileFormat):
+    """A report. Its rows are the uses of a platform, or of a database, in a month; what
+    it says of itself stands in the details of the summary, see ``make_header``."""
+
+    layout = Layout(used=_COLUMNS, unused=(), forbidden=(), required=(_COLUMNS,))
+
+    def clean(self, source, target):
+        """Write the sums of what counts for a use.
+
+        :raise ReportError: if the report can not be read
+        """
+        report = read_report(source)
+        header = report.header
+        sums = defaultdict(int)
+        for figure in report:
+            if use := use_of(header, figure):
+                sums[figure.platform, figure.database, figure.month, use] += (
+                    figure.quantity
+                )
+        writer = CleanWriter(target, _COLUMNS)
+        for line, ((platform, database, month, use), quantity) in enumerate(
+            sorted(sums.items()), start=1
+        ):
+            cells = [platform, database, f"{month:%Y-%m}", use, str(quantity)]
+            writer.add(line, cells)
+        return Summary(
+            rows=len(sums),
+            columns=list(_COLUMNS),
+            forbidden=list(DROPPED[header.family]),
+            details={
+                **asdict(header),
+                "begin": header.begin.isoformat(),
+                "end": header.end.isoformat(),
+                "disagreements": [
+                    tuple(one) for one in report.disagreements[:_TOLD_DISAGREEMENTS]
+                ],
+                "disagreement_count": report.disagreement_count,
+            },
+        )
+
+    def convert(self, row):
+        cells = row.cells
+        quantity = int(cells["quantity"])
+        if quantity > _QUANTITY_LIMIT:
+            error = RowError(
+                "quantity", "quantity", cells["quantity"], f"1-{_QUANTITY_LIMIT}"
+            )
+            return row._replace(error=error)
+        month = date.fromisoformat(f"{cells['month']}-01")
+        return row._replace(values={**cells, "month": month, "quantity": quantity})
+
+
+def make_header(details, **changes):
+    """The header of a report that was read before, from the details of its summary.
+
+    :param changes: what is to be different in it
+    :rtype: Header
+    """
+    known = {name: details[name] for name in Header.__dataclass_fields__}
+    return Header(
+        **{
+            **known,
+            "begin": date.fromisoformat(details["begin"]),
+            "end": date.fromisoformat(details["end"]),
+            "exceptions": tuple(Notice(*notice) for notice in details["exceptions"]),
+            "narrowed_by": tuple(details["narrowed_by"]),
+            "platforms": tuple(details["platforms"]),
+            "databases": tuple(details["databases"]),
+            **changes,
+        }
+    )

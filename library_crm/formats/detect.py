@@ -120,27 +120,32 @@ class Guess:
     notes: list = field(default_factory=list)
 
 
-def detect(file, sheet=""):
+def detect(file, sheet="", kind=None):
     """Say how a file is to be read, by its first ``ROWS`` rows.
 
     :param file: binary file object that can seek
     :param str sheet: the sheet of a workbook; empty: the first
+    :param str kind: what it is about, a key of ``FIELDS``; None: the header tells
     :rtype: Guess
     :raise FileError: if it is empty, or no workbook though it begins like one
     """
     start = file.tell()
-    guess = _detect_workbook(file, sheet) if is_workbook(file) else _detect_text(file)
+    guess = (
+        _detect_workbook(file, sheet, kind)
+        if is_workbook(file)
+        else _detect_text(file, kind)
+    )
     file.seek(start)
     return guess
 
 
-def _detect_workbook(file, sheet):
+def _detect_workbook(file, sheet, kind):
     book = Book(file)
     lines = list(itertools.islice(book.open(sheet, 1), _HEADER_LINES))
     header_line, __ = _find_header([line.decode() for line in lines], ",")
     numbers = []
     stream = book.open(sheet, header_line, numbers)
-    guess = _look(stream, header_line, ",")
+    guess = _look(stream, header_line, ",", kind)
     guess.is_workbook = True
     guess.encoding = "utf-8"
     guess.delimiter = guess.mapping.delimiter = ""
@@ -159,7 +164,7 @@ def _detect_workbook(file, sheet):
     return guess
 
 
-def _detect_text(file):
+def _detect_text(file, kind):
     head = file.read(_HEAD)
     if len(head) == _HEAD:
         # The last line is not whole.
@@ -174,7 +179,7 @@ def _detect_text(file):
         key=lambda found: _rate_header(lines, *found),
     )
     stream = as_utf8(io.BytesIO(head), encoding.encoding)
-    guess = _look(stream, header_line, delimiter)
+    guess = _look(stream, header_line, delimiter, kind)
     guess.encoding = guess.mapping.encoding = encoding.encoding
     guess.delimiter = guess.mapping.delimiter = delimiter
     if encoding.encoding != "utf-8" and encoding.line:
@@ -241,7 +246,7 @@ def _rate_header(lines, header_line, delimiter):
 # ------------------------------------------------------------
 
 
-def _look(stream, header_line, delimiter):
+def _look(stream, header_line, delimiter, kind):
     """Read the rows from the header on, without the columns that may not be kept."""
     for __ in range(header_line - 1):
         stream.readline()
@@ -250,7 +255,10 @@ def _look(stream, header_line, delimiter):
     if not any(header):
         raise FileError("empty", line=header_line)
     keys = [name.lower() for name in header]
-    kind, columns, __ = _choose_kind(header)
+    if kind:
+        columns = _propose_columns(header, kind)
+    else:
+        kind, columns, __ = _choose_kind(header)
     forbidden = [name for name in header if name and get_forbidden(name, kind)]
     readable = {
         name.lower(): name

@@ -111,13 +111,15 @@ class Layout:
 @dataclass
 class Summary:
     """What ``clean`` saw: the number of rows, the columns that it kept, and those
-    that it dropped, by why."""
+    that it dropped, by why. ``details`` is what the format has to say beside its rows,
+    as JSON knows it."""
 
     rows: int = 0
     columns: list = field(default_factory=list)
     forbidden: list = field(default_factory=list)
     unused: list = field(default_factory=list)
     unknown: list = field(default_factory=list)
+    details: dict = field(default_factory=dict)
 
 
 class Table:

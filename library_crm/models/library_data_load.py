@@ -3,9 +3,11 @@ import contextlib
 import csv
 import io
 import logging
+import mmap
 from collections import Counter
 from datetime import timedelta
 from itertools import islice
+from tempfile import TemporaryFile
 
 from psycopg2.errors import SerializationFailure
 
@@ -15,6 +17,7 @@ from odoo.tools import SQL
 from odoo.tools.misc import split_every
 
 from ..formats.table import FileError, guard_formula
+from ..loaders import describe_file_error
 
 _logger = logging.getLogger(__name__)
 
@@ -60,6 +63,18 @@ class LibraryDataLoad(models.Model):
         copy=False,
         default=lambda self: self.env.user,
     )
+
+    # Of what was fetched
+    cursor = fields.Char(
+        readonly=True, copy=False, help="Where to fetch on once this is loaded."
+    )
+    is_delta = fields.Boolean(
+        string="Changes Only",
+        readonly=True,
+        copy=False,
+        help="It holds what has changed, and not all there is.",
+    )
+    digest = fields.Char(readonly=True, copy=False, help="Tells this file from others.")
 
     # How far
     state = fields.Selection(
@@ -123,6 +138,9 @@ class LibraryDataLoad(models.Model):
         help="Columns that the format does not know.",
     )
     message = fields.Text(string="What Went Wrong", readonly=True, copy=False)
+    details = fields.Json(
+        readonly=True, copy=False, help="What the file says of itself."
+    )
     notes = fields.Json(readonly=True, copy=False)
     notes_text = fields.Text(string="Remarks", compute="_compute_notes_text")
     refusal_ids = fields.One2many(
@@ -188,43 +206,128 @@ class LibraryDataLoad(models.Model):
     def create(self, vals_list):
         default = self.default_get(["source_id"]).get("source_id")
         Source = self.env["library.data.source"]
-        return super().create(
-            [
+        with contextlib.ExitStack() as stack:
+            cleaned = [
                 self._clean_values(
-                    Source.browse(vals.get("source_id") or default or ()), vals
+                    Source.browse(vals.get("source_id") or default or ()), vals, stack
                 )
                 for vals in vals_list
             ]
-        )
+            loads = super().create([vals for vals, __ in cleaned])
+            for load, (__, file) in zip(loads, cleaned, strict=True):
+                load._attach(file)
+        return loads
 
     def write(self, vals):
         if vals.get("file"):
             self.ensure_one()
             source = self.env["library.data.source"].browse(vals.get("source_id") or ())
-            vals = {
-                **self._clean_values(source or self.source_id, vals),
-                **self._prepare_restart_values(),
-                "started_on": False,
-                "state": "draft",
-            }
             self.sudo().refusal_ids.unlink()
-        elif vals.get("source_id") not in (None, *self.source_id.ids):
+            with contextlib.ExitStack() as stack:
+                vals, file = self._clean_values(source or self.source_id, vals, stack)
+                restart = self._prepare_restart_values()
+                result = super().write(
+                    {**vals, **restart, "started_on": False, "state": "draft"}
+                )
+                self._attach(file)
+            return result
+        if vals.get("source_id") not in (None, *self.source_id.ids):
             # The file was cleaned by the format of the old source.
             vals = {**vals, "file": False}
         return super().write(vals)
 
-    def _clean_values(self, source, vals):
-        """Put the cleaned file in the place of the one that was sent; without a source
-        nobody can tell what may be kept, so nothing is."""
+    @api.model
+    def _receive(self, source, parcel):
+        """Keep what was fetched as a load that waits, or as a failed one that says why
+        it can not be read.
+
+        :param source: ``library.data.source``
+        :param fetchers.Parcel parcel: what was fetched
+        """
+        values = {
+            "source_id": source.id,
+            "file_name": parcel.name,
+            "cursor": parcel.cursor,
+            "is_delta": parcel.is_delta,
+            "digest": parcel.digest,
+        }
+        with TemporaryFile() as cleaned:
+            try:
+                summary = self._clean(source, parcel.file, cleaned)
+            except UserError as error:
+                return self.create(
+                    {
+                        **values,
+                        "state": "failed",
+                        "message": str(error),
+                        "ended_on": fields.Datetime.now(),
+                    }
+                )
+            load = self.create({**values, **summary, "state": "queued"})
+            load._attach(cleaned)
+        return load
+
+    @api.model
+    def _receive_sent(self, source, file, dry_run=False):
+        """Take what a tool has sent, and count it at once if that is possible.
+
+        :param source: ``library.data.source``
+        :param file: binary file object
+        :raise UserError: if it can not be read
+        """
+        with TemporaryFile() as cleaned:
+            load = self.create(
+                {
+                    "source_id": source.id,
+                    "file_name": self.env._("Sent by %s", self.env.user.name),
+                    "is_delta": True,
+                    **self._clean(source, file, cleaned),
+                }
+            )
+            load._attach(cleaned)
+        load._request(dry_run=dry_run)
+        return load
+
+    def _clean_values(self, source, vals, stack):
+        """Take the file out of the values and clean it; without a source nobody can
+        tell what may be kept, so nothing is.
+
+        :return: the values and the cleaned file, or None
+        """
         if not vals.get("file"):
-            return vals
+            return vals, None
+        content = io.BytesIO(base64.b64decode(vals["file"]))
+        vals = {**vals, "file": False}
         if not source:
-            return {**vals, "file": False}
-        cleaned = io.BytesIO()
-        summary = self._clean(
-            source, io.BytesIO(base64.b64decode(vals["file"])), cleaned
-        )
-        return {**vals, **summary, "file": base64.b64encode(cleaned.getvalue())}
+            return vals, None
+        cleaned = stack.enter_context(TemporaryFile())
+        return {**vals, **self._clean(source, content, cleaned)}, cleaned
+
+    def _attach(self, file):
+        """Keep a cleaned file beside the load.
+
+        Not by the field itself: that would hold it in memory three times, and Odoo
+        would put the words of a text file into the database.
+        """
+        if not file:
+            return
+        file.flush()
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            self.env["ir.attachment"].sudo().create(
+                {
+                    "name": "file",
+                    "res_model": self._name,
+                    "res_field": "file",
+                    "res_id": self.id,
+                    "type": "binary",
+                    "mimetype": "application/csv",
+                    "raw": content if self._is_in_filestore() else bytes(content),
+                }
+            )
+        self.invalidate_recordset(["file"])
+
+    def _is_in_filestore(self):
+        return self.env["ir.attachment"]._storage() != "db"
 
     @api.model
     def _clean(self, source, file, target):
@@ -236,48 +339,20 @@ class LibraryDataLoad(models.Model):
         :return: values of this model that say what was seen
         :raise UserError: if the file can not be read
         """
+        # The settings of the source are for managers; who sends need not be one.
+        file_format = source.sudo()._make_file_format()
         try:
-            summary = source._make_file_format().clean(file, target)
+            summary = file_format.clean(file, target)
         except FileError as error:
-            raise UserError(self._describe_file_error(error)) from error
+            raise UserError(describe_file_error(self.env, error)) from error
         return {
             "rows_total": summary.rows,
             "columns": ", ".join(summary.columns),
             "forbidden_columns": ", ".join(summary.forbidden) or False,
             "unused_columns": ", ".join(summary.unused) or False,
             "unknown_columns": ", ".join(summary.unknown) or False,
+            "details": summary.details or False,
         }
-
-    @api.model
-    def _describe_file_error(self, error):
-        names = {
-            "line": error.line,
-            "found": error.found,
-            "expected": error.expected,
-        }
-        return {
-            "empty": lambda: self.env._(
-                "The file is empty. Its first line should name the columns: "
-                "%(expected)s.",
-                **names,
-            ),
-            "encoding": lambda: self.env._(
-                "Line %(line)s is not written in %(expected)s: “%(found)s”. Export the "
-                "file again and choose UTF-8.",
-                **names,
-            ),
-            "header": lambda: self.env._(
-                "The first line should name the columns, among them %(expected)s. It "
-                "says: “%(found)s”. Is it the file of another source?",
-                **names,
-            ),
-            "missing_columns": lambda: self.env._(
-                "The file has no column %(expected)s. It has %(found)s.", **names
-            ),
-            "repeated_column": lambda: self.env._(
-                "The column %(found)s stands twice in the first line.", **names
-            ),
-        }[error.reason]()
 
     @contextlib.contextmanager
     def _open_file(self):
@@ -368,7 +443,7 @@ class LibraryDataLoad(models.Model):
             if commit:
                 self.env.cr.rollback()
             if isinstance(error, FileError):
-                message = self._describe_file_error(error)
+                message = describe_file_error(self.env, error)
             elif isinstance(error, UserError):
                 message = str(error)
             else:
@@ -419,6 +494,8 @@ class LibraryDataLoad(models.Model):
                 **({} if self.is_dry_run else {"file": False}),
             }
         )
+        if not self.is_dry_run:
+            source._note_loaded(self)
         if commit:
             self._commit(0)
         return True

@@ -39,6 +39,21 @@ class TestConnectorKoha(ConnectorCase):
             if "q" in query
         ]
 
+    def test_reading_in_parts_gives_everybody_once_and_the_cursor_at_the_end(self):
+        whole, reader = self.fetch()
+        expected = reader.cursor
+        seen, rest = [], None
+        while True:
+            part = koha_rest.read_patrons(self.open(), begun=rest, limit=3)
+            seen.append([row.cells["borrowernumber"] for row in part])
+            rest = json.loads(json.dumps(part.rest))
+            if not rest:
+                break
+            self.assertIsNone(part.cursor)
+        self.assertEqual([len(part) for part in seen], [3, 3, 1])
+        self.assertEqual(sum(seen, []), whole)
+        self.assertEqual(part.cursor, expected)
+
     # ------------------------------------------------------------
     # VALUES
     # ------------------------------------------------------------

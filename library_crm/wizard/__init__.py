@@ -1,1 +1,6 @@
-from . import library_lead_to_patron, library_membership_change, library_usage_log
+from . import (
+    library_data_preview,
+    library_lead_to_patron,
+    library_membership_change,
+    library_usage_log,
+)
