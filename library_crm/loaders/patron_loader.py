@@ -424,7 +424,7 @@ class PatronLoader(Loader):
         return str(error)
 
     def _create(self, items):
-        patrons = self.env["library.patron"].create(
+        patrons = self.env["library.patron"]._in_bulk().create(
             [
                 {
                     **values,
@@ -477,4 +477,4 @@ class PatronLoader(Loader):
                     **({"date_end": expiry} if expiry else {}),
                 }
             )
-        self.env["library.membership"]._start_from_ils(vals_list)
+        self.env["library.membership"]._in_bulk()._start_from_ils(vals_list)

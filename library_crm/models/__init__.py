@@ -3,6 +3,7 @@ from . import (
     crm_team,
     ir_rule,
     library_branch,
+    library_bulk_mixin,
     library_consent,
     library_consent_purpose,
     library_counter_report,

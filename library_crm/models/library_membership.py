@@ -21,7 +21,7 @@ class LibraryMembership(models.Model):
 
     _name = "library.membership"
     _description = "Membership"
-    _inherit = ["mail.thread", "mail.activity.mixin"]
+    _inherit = ["mail.thread", "mail.activity.mixin", "library.bulk.mixin"]
     _order = "date_end desc, id desc"
     _check_company_auto = True
 

@@ -22,7 +22,7 @@ class LibraryPatron(models.Model):
 
     _name = "library.patron"
     _description = "Patron"
-    _inherit = ["mail.thread", "mail.activity.mixin"]
+    _inherit = ["mail.thread", "mail.activity.mixin", "library.bulk.mixin"]
     _inherits = {"res.partner": "partner_id"}
     _order = "complete_name, id"
     _rec_name = "complete_name"

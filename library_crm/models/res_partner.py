@@ -3,7 +3,8 @@ from odoo.exceptions import ValidationError
 
 
 class ResPartner(models.Model):
-    _inherit = "res.partner"
+    _name = "res.partner"
+    _inherit = ["res.partner", "library.bulk.mixin"]
 
     library_patron_ids = fields.One2many(
         "library.patron",
