@@ -43,6 +43,10 @@ class FileFormat(ABC):
         """What the file calls a field of ours, for messages."""
         return name
 
+    def get_settings(self):
+        """What decides, beside its cells, which values a row has, as a text."""
+        return f"{type(self).__name__} {vars(self)}"
+
 
 class TableFormat(FileFormat):
     """A file with a header and rows; ``rows`` reads it as it is, too."""

@@ -315,6 +315,9 @@ class MappedFormat(TableFormat):
     def get_column(self, name):
         return next(iter(self._mapping.columns.get(name, ())), name)
 
+    def get_settings(self):
+        return repr(self._mapping)
+
     def _open(self, file):
         """The file as UTF-8 text that begins with the header, its layout, and the
         encoding that it had."""

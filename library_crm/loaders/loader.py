@@ -19,6 +19,7 @@ class Loader(ABC):
         self.load = load
         self.convert = file_format.convert
         self.get_column = file_format.get_column
+        self.get_settings = file_format.get_settings
         self.source = load.source_id
         self.company = self.source.company_id
         self.env = load.env

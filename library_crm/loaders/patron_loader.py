@@ -1,10 +1,13 @@
+import hashlib
+from array import array
+
 import psycopg2
 
 from odoo import fields
 from odoo.exceptions import UserError
 from odoo.tools import SQL, email_normalize
-from odoo.tools.misc import split_every
 
+from .lines import KeyLines, PatronLines
 from .loader import Loader
 
 _PARTNER_FIELDS = (
@@ -15,8 +18,62 @@ _PATRON_FIELDS = (
     *("card_number", "ils_ref", "birth_date", "branch_id", "patron_category_id"),
     *("enrolled_on", "guardian_id"),
 )
+# The fields by which a row says who it is about.
+_KEYS = ("card_number", "ils_ref")
+# To be counted up when the same row of a file leads to something else than before.
+_VERSION = 1
+# How many texts of a column are remembered with what they mean.
+_TEXTS = 10_000
 # What people write in the address though it is no code of a country.
 _COUNTRY_ABBREVIATIONS = {"USA": "US", "UK": "GB"}
+
+
+# What stands here of a patron, as far as it decides what comes of a row.
+_COLUMNS = (
+    *((name, SQL.identifier("partner", name)) for name in _PARTNER_FIELDS),
+    *((name, SQL.identifier("patron", name)) for name in _PATRON_FIELDS),
+    ("membership_id", SQL("membership.id")),
+    ("state", SQL("membership.state")),
+    ("date_start", SQL("membership.date_start")),
+    ("date_end", SQL("membership.date_end")),
+    ("guardian_ref", SQL("guardian.ils_ref")),
+    ("branch_code", SQL("branch.code")),
+    ("category_code", SQL("category.code")),
+    ("plan_id", SQL("category.plan_id")),
+)
+_JOINS = SQL(
+    """
+         JOIN res_partner partner ON partner.id = patron.partner_id
+    LEFT JOIN library_membership membership ON membership.id = patron.membership_id
+    LEFT JOIN library_patron guardian ON guardian.id = patron.guardian_id
+    LEFT JOIN library_branch branch ON branch.id = patron.branch_id
+    LEFT JOIN library_patron_category category
+           ON category.id = patron.patron_category_id
+    """
+)
+#: A digest of it, in 64 bits that need no secret: it stands beside what it tells of.
+_STATE = SQL(
+    "hashtextextended(ROW(%s)::text, 0)::text",
+    SQL(", ").join(column for __, column in _COLUMNS),
+)
+
+
+class _Item:
+    """A row on its way: what it says, whom it is about and what comes of it."""
+
+    def __init__(self, row, digest):
+        self.row = row
+        self.digest = digest
+        self.patron_id = None
+        #: What the database held, by column; None: nobody.
+        self.known = None
+        self.values = None
+        self.differing = {}
+        self.membership = False
+        #: A guardian who is not there (yet).
+        self.awaited = None
+        #: Whether a remark was made on it.
+        self.is_remarkable = False
 
 
 class PatronLoader(Loader):
@@ -29,15 +86,23 @@ class PatronLoader(Loader):
 
     The membership follows the expiry of the library system; see
     ``library.membership._set_end_from_ils``.
+
+    A row that was taken without a remark leaves a digest (``library.patron.row``). As
+    long as the file says the same, and the same stands here, it is recognised by that
+    and not even converted.
     """
 
     def __init__(self, load, file_format, dry_run):
         super().__init__(load, file_format, dry_run)
         self._today = fields.Date.context_today(load)
-        # By card and by reference, the line on which the patron stands in the file.
-        self._lines = {}
-        # Guardians who were not there when their child was read.
-        self._pending = []
+        self._digest = self._make_digest()
+        # Where somebody stands in the file: who is in the database, by id; who will be
+        # rolled back at the end of a batch, and is not found by the next, by card and
+        # reference.
+        self._lines = PatronLines()
+        self._key_lines = KeyLines()
+        # On a dry run, the guardians who were not there when their child was read.
+        self._awaited = array("Q")
         self._countries = {}
         self._states = {}
         self._branches = {}
@@ -47,100 +112,195 @@ class PatronLoader(Loader):
     # BATCHES
     # ------------------------------------------------------------
 
+    def begin(self):
+        self._forget_awaited()
+
     def skip(self, rows):
-        for row in map(self.convert, rows):
-            if row.values:
-                self._remember(row)
-                self._wait_for_guardian(row.values)
+        items, __ = self._recognise(rows)
+        for item in items:
+            item.row = self.convert(item.row)
+        by_card, by_ref = self._read_known(items)
+        for item in items:
+            for known in self._get_known(item, by_card, by_ref):
+                if known and item.row.values:
+                    self._lines.set(known["id"], item.row.line)
+                elif known:
+                    self._lines.mark(known["id"])
+            if item.row.values:
+                self._remember_keys(item)
 
     def take(self, rows):
         with self.provisional():
-            self._branches = self.read_codes("library.branch")
-            self._categories = self.read_codes(
-                "library.patron.category", "plan_id", "kind"
-            )
-            self._take([row for row in map(self.convert, rows) if self._is_usable(row)])
+            items, recognised = self._recognise(rows)
+            self.counts["unchanged"] += recognised
+            if items:
+                self._branches = self.read_codes("library.branch")
+                self._categories = self.read_codes(
+                    "library.patron.category", "plan_id", "kind"
+                )
+                for item in items:
+                    item.row = self.convert(item.row)
+                # A card that one patron gives back in these rows is free for another.
+                self._take(self._take(items, is_last=False), is_last=True)
 
-    def _take(self, rows):
-        by_card, by_ref = self._read_known(rows)
-        guardians = self._find_guardians(row.values.get("guardian_ref") for row in rows)
-        new, changed = [], []
-        for row in rows:
-            card, ref = row.values.get("card_number"), row.values.get("ils_ref")
-            known, same_ref = by_card.get(card), by_ref.get(ref)
-            if known and ref and ref != (known["ils_ref"] or ref):
-                self.refuse(
-                    row,
-                    self.env._(
-                        "%(card_column)s: “%(card)s” is here the card of "
-                        "%(ref_column)s “%(known)s”, not of “%(found)s”. If the card "
-                        "has a new holder, take it from the old one first.",
-                        card_column=self.get_column("card_number"),
-                        ref_column=self.get_column("ils_ref"),
-                        card=card,
-                        known=known["ils_ref"],
-                        found=ref,
-                    ),
-                )
-                continue
-            if known and same_ref and known["id"] != same_ref["id"]:
-                self.refuse(
-                    row,
-                    self.env._(
-                        "%(card_column)s: “%(card)s” belongs to one patron and "
-                        "%(ref_column)s “%(found)s” to another. Merge the two, or mend "
-                        "the file.",
-                        card_column=self.get_column("card_number"),
-                        ref_column=self.get_column("ils_ref"),
-                        card=card,
-                        found=ref,
-                    ),
-                )
-                continue
-            known = known or same_ref
-            values = self._prepare_values(row.values, guardians)
-            if not known:
-                new.append((row, values))
-                continue
-            differing = self._get_differing(known, values)
-            membership = self._get_membership_change(known, row.values, values)
-            if membership == "impossible":
-                self.refuse(
-                    row,
-                    self.env._(
-                        "%(column)s: %(end)s is before the first day of the "
-                        "membership, %(start)s.",
-                        column=self.get_column("expiry_date"),
-                        end=row.values["expiry_date"],
-                        start=known["date_start"],
-                    ),
-                )
-            elif differing or membership:
-                changed.append((row, known, differing, membership))
+    def _take(self, items, is_last):
+        """
+        :param bool is_last: refuse rows whose card is another's; else leave them
+        :return: the items that were left
+        """
+        by_card, by_ref = self._read_known(items)
+        guardians = self._find_guardians(
+            item.row.values.get("guardian_ref") for item in items if item.row.values
+        )
+        new, changed, unchanged, left = [], [], [], []
+        taken = {}
+        for item in items:
+            same_card, same_ref = self._get_known(item, by_card, by_ref)
+            if item.row.error:
+                self._refuse(item, same_card, same_ref, self.describe(item.row.error))
+            elif conflict := self._get_conflict(item, same_card, same_ref):
+                if is_last or not self._may_be_freed(item, same_card):
+                    reason = self._get_repetition(item, same_card, same_ref, taken)
+                    self._refuse(item, same_card, same_ref, reason or conflict)
+                else:
+                    left.append(item)
+            elif reason := (
+                self._get_repetition(item, same_card, same_ref, taken)
+                or self._get_refusal(item.row)
+            ):
+                self._refuse(item, same_card, same_ref, reason)
             else:
-                self.counts["unchanged"] += 1
-        self.counts["new"] += self._all_or_each(new, self._create)
-        self.counts["changed"] += self._all_or_each(changed, self._change)
+                item.known = same_card or same_ref
+                self._weigh(item, guardians)
+                if item.membership == "impossible":
+                    self._refuse(
+                        item,
+                        same_card,
+                        same_ref,
+                        self.env._(
+                            "%(column)s: %(end)s is before the first day of the "
+                            "membership, %(start)s.",
+                            column=self.get_column("expiry_date"),
+                            end=item.row.values["expiry_date"],
+                            start=item.known["date_start"],
+                        ),
+                    )
+                elif not item.known:
+                    new.append(item)
+                elif item.differing or item.membership:
+                    changed.append(item)
+                else:
+                    unchanged.append(item)
+                for name in _KEYS:
+                    if item.row.values.get(name):
+                        taken[name, item.row.values[name]] = item.row.line
+                if item.known:
+                    taken[item.known["id"]] = item.row.line
+        new = self._all_or_each(new, self._create)
+        changed = self._all_or_each(changed, self._change)
+        self.counts["new"] += len(new)
+        self.counts["changed"] += len(changed)
+        self.counts["unchanged"] += len(unchanged)
+        for item in (*new, *changed, *unchanged):
+            self._remember(item)
+        self._await_guardians((*new, *changed, *unchanged))
+        self._keep_digests(unchanged, (*new, *changed))
+        return left
+
+    def _weigh(self, item, guardians):
+        """Find out what the row means for the patron."""
+        remarks = self.notes.total()
+        item.values = self._prepare_values(item.row.values, guardians)
+        ref = item.row.values.get("guardian_ref")
+        if ref and "guardian_id" not in item.values:
+            if ref == (item.row.values.get("ils_ref") or ref):
+                self._note_missing_guardian()
+            else:
+                item.awaited = ref
+        if item.known:
+            item.patron_id = item.known["id"]
+            item.differing = self._get_differing(item.known, item.values)
+            item.membership = self._get_membership_change(item.known, item.row.values)
+        item.is_remarkable = self.notes.total() != remarks
+
+    def _refuse(self, item, same_card, same_ref, reason):
+        self.refuse(item.row, reason)
+        for known in (same_card, same_ref):
+            if known:
+                self._lines.mark(known["id"])
+
+    def _remember(self, item):
+        self._lines.set(item.patron_id, item.row.line)
+        if item.known is None or item.differing:
+            self._remember_keys(item)
+
+    def _remember_keys(self, item):
+        if self.dry_run:
+            for name in _KEYS:
+                if item.row.values.get(name):
+                    self._key_lines.add((name, item.row.values[name]), item.row.line)
 
     def finish(self):
-        """Give those their guardians who stood in the file before them."""
-        for pending in split_every(1000, self._pending):
-            by_key = self._find_guardians(
-                key for pair in pending for key in pair if key
+        yield from self._set_guardians()
+
+    # ------------------------------------------------------------
+    # GUARDIANS
+    # ------------------------------------------------------------
+
+    def _await_guardians(self, items):
+        """Keep for the end of the load who is to have a guardian that is not there.
+        It is kept in the database: a file may hold a hundred thousand children."""
+        items = [item for item in items if item.awaited]
+        if self.dry_run:
+            for item in items:
+                for name in _KEYS:
+                    self._awaited.append(KeyLines.hash_key((name, item.awaited)))
+        elif items:
+            self._write_rows(items, guardian_ref=lambda item: item.awaited)
+
+    def _forget_awaited(self):
+        self.env.cr.execute(
+            SQL(
+                "UPDATE library_patron_row SET guardian_ref = NULL "
+                "WHERE source_id = %s AND guardian_ref IS NOT NULL",
+                self.source.id,
             )
-            for key, ref in pending:
-                patron, guardian = by_key.get(key), by_key.get(ref)
-                if self.dry_run and ref in self._lines:
-                    continue
-                if not guardian or guardian == patron:
-                    self.notes[
-                        self.env._(
-                            "Guarantor not among the patrons: no guardian was set."
-                        )
-                    ] += 1
-                elif patron:
-                    self._set_guardian(patron, guardian)
+        )
+
+    def _set_guardians(self):
+        """Give those their guardians who stood in the file before them."""
+        if self.dry_run:
+            hashes = iter(self._awaited)
+            for pair in zip(hashes, hashes, strict=True):
+                if not any(map(self._key_lines.get_by_hash, pair)):
+                    self._note_missing_guardian()
+            return
+        while waiting := self.env.execute_query(
+            SQL(
+                "SELECT id, patron_id, guardian_ref FROM library_patron_row "
+                "WHERE source_id = %s AND guardian_ref IS NOT NULL "
+                "ORDER BY id LIMIT 1000",
+                self.source.id,
+            )
+        ):
+            guardians = self._find_guardians(ref for __, __, ref in waiting)
+            for __, patron_id, ref in waiting:
+                if guardians.get(ref, patron_id) == patron_id:
+                    self._note_missing_guardian()
+                else:
+                    self._set_guardian(patron_id, guardians[ref])
+            self.env.cr.execute(
+                SQL(
+                    "UPDATE library_patron_row SET guardian_ref = NULL WHERE id IN %s",
+                    tuple(row_id for row_id, __, __ in waiting),
+                )
+            )
             yield
+
+    def _note_missing_guardian(self):
+        self.notes[
+            self.env._("Guarantor not among the patrons: no guardian was set.")
+        ] += 1
 
     def _set_guardian(self, patron_id, guardian_id):
         patron = self.env["library.patron"].browse(patron_id)
@@ -155,28 +315,183 @@ class PatronLoader(Loader):
             ] += 1
 
     # ------------------------------------------------------------
+    # ROWS THAT ARE KNOWN
+    # ------------------------------------------------------------
+
+    def _make_digest(self):
+        """A digest of all that decides, beside the row, what comes of it, except what
+        stands here of the patron."""
+        settings = (
+            _VERSION,
+            self.get_settings(),
+            self.company.id,
+            self.company.country_id.id,
+            self.source.start_memberships,
+        )
+        key = bytes.fromhex(self.source.sudo().key)
+        return hashlib.blake2b(repr(settings).encode(), digest_size=16, key=key)
+
+    def _get_digest(self, row):
+        digest = self._digest.copy()
+        digest.update("\x1f".join((*row.cells, *row.cells.values())).encode())
+        return digest.hexdigest()
+
+    def _recognise(self, rows):
+        """Tell the rows of which nothing new can come: one query, one look-up in an
+        index for each row.
+
+        :return: items of the other rows, and how many were recognised
+        """
+        digests = [None if row.error else self._get_digest(row) for row in rows]
+        self.env.flush_all()
+        patrons = dict(
+            self.env.execute_query(
+                SQL(
+                    """
+                    SELECT known.digest, patron.id
+                      FROM library_patron_row known
+                      JOIN library_patron patron ON patron.id = known.patron_id
+                      %(joins)s
+                     WHERE known.digest = ANY(%(digests)s)
+                       AND known.source_id = %(source)s
+                       AND known.state = %(state)s
+                    """,
+                    joins=_JOINS,
+                    digests=list(filter(None, digests)),
+                    source=self.source.id,
+                    state=_STATE,
+                )
+            )
+        )
+        items = []
+        for row, digest in zip(rows, digests, strict=True):
+            patron_id = patrons.get(digest)
+            if patron_id and not self._lines.get(patron_id):
+                self._lines.set(patron_id, row.line)
+            else:
+                items.append(_Item(row, digest))
+        return items, len(rows) - len(items)
+
+    def _keep_digests(self, unchanged, written):
+        """Keep the digests of rows that would change nothing if they came again."""
+        if self.dry_run:
+            return
+        by_card, by_ref = self._read_known(written)
+        items = []
+        for item in written:
+            same_card, same_ref = self._get_known(item, by_card, by_ref)
+            item.known = same_card or same_ref
+            if (
+                item.known
+                and not self._get_differing(item.known, item.values)
+                and not self._get_membership_change(item.known, item.row.values)
+            ):
+                items.append(item)
+        items = [
+            item
+            for item in (*items, *unchanged)
+            if not item.is_remarkable
+            and not item.awaited
+            # Who is found by something else might be found by another tomorrow.
+            and item.known["guardian_ref"]
+            == (item.row.values.get("guardian_ref") or item.known["guardian_ref"])
+        ]
+        self._write_rows(
+            items,
+            digest=lambda item: item.digest,
+            state=lambda item: item.known["state_digest"],
+        )
+
+    def _write_rows(self, items, **columns):
+        """Write what is remembered of patrons, whole rows, in one statement."""
+        if not items:
+            return
+        names = list(map(SQL.identifier, columns))
+        self.env.cr.execute(
+            SQL(
+                """
+                INSERT INTO library_patron_row (patron_id, source_id, %(names)s)
+                SELECT patron_id, %(source)s, %(names)s
+                  FROM unnest(%(ids)s, %(values)s) AS given (patron_id, %(names)s)
+           ON CONFLICT (patron_id, source_id)
+             DO UPDATE SET (digest, state, guardian_ref)
+                         = (EXCLUDED.digest, EXCLUDED.state, EXCLUDED.guardian_ref)
+                """,
+                names=SQL(", ").join(names),
+                source=self.source.id,
+                ids=[item.patron_id for item in items],
+                values=SQL(", ").join(
+                    SQL("%s", [get(item) for item in items]) for get in columns.values()
+                ),
+            )
+        )
+
+    # ------------------------------------------------------------
     # WHAT THE ROW SAYS
     # ------------------------------------------------------------
 
-    def _is_usable(self, row):
-        """Refuse the row if it can not be a patron of this library."""
-        reason = self.describe(row.error) if row.error else self._get_refusal(row)
-        if reason:
-            self.refuse(row, reason)
-        return not reason
+    def _get_keys(self, row):
+        """The card and the reference that a row names, also where another cell of it
+        can not be used."""
+        if row.values:
+            return [row.values.get(name) for name in _KEYS]
+        return [
+            " ".join(row.cells.get(self.get_column(name).strip().lower(), "").split())
+            or None
+            for name in _KEYS
+        ]
 
-    def _get_refusal(self, row):
-        values = row.values
-        for name in ("card_number", "ils_ref"):
-            line = self._lines.get(values.get(name))
-            if values.get(name) and line:
+    def _get_conflict(self, item, same_card, same_ref):
+        """That the card of the row is somebody else's."""
+        if not same_card:
+            return None
+        card, ref = self._get_keys(item.row)
+        names = {
+            "card_column": self.get_column("card_number"),
+            "ref_column": self.get_column("ils_ref"),
+            "card": card,
+            "known": same_card["ils_ref"],
+            "found": ref,
+        }
+        if ref and ref != (same_card["ils_ref"] or ref):
+            return self.env._(
+                "%(card_column)s: “%(card)s” is here the card of %(ref_column)s "
+                "“%(known)s”, not of “%(found)s”. If the card has a new holder, take "
+                "it from the old one first.",
+                **names,
+            )
+        if same_ref and same_card["id"] != same_ref["id"]:
+            return self.env._(
+                "%(card_column)s: “%(card)s” belongs to one patron and %(ref_column)s "
+                "“%(found)s” to another. Merge the two, or mend the file.",
+                **names,
+            )
+        return None
+
+    def _may_be_freed(self, item, same_card):
+        """Whether the holder of the card may have another by the end of the batch."""
+        return not self._lines.get(same_card["id"])
+
+    def _get_repetition(self, item, same_card, same_ref, taken):
+        for name, known in zip(_KEYS, (same_card, same_ref), strict=True):
+            found = item.row.values.get(name)
+            if not found:
+                continue
+            line = taken.get((name, found)) or self._key_lines.get((name, found))
+            if known and not line:
+                line = taken.get(known["id"]) or self._lines.get(known["id"])
+            if line:
                 return self.env._(
                     "%(column)s: “%(found)s” stands already on line %(line)s; only "
                     "the first row was taken.",
                     column=self.get_column(name),
-                    found=values[name],
+                    found=found,
                     line=line,
                 )
+        return None
+
+    def _get_refusal(self, row):
+        values = row.values
         for name, model, known in (
             ("branch_code", "library.branch", self._branches),
             ("category_code", "library.patron.category", self._categories),
@@ -194,13 +509,7 @@ class PatronLoader(Loader):
                     column=self.get_column(name),
                     date=values[name],
                 )
-        self._remember(row)
         return None
-
-    def _remember(self, row):
-        for key in (row.values.get("card_number"), row.values.get("ils_ref")):
-            if key:
-                self._lines.setdefault(key, row.line)
 
     def _prepare_values(self, row, guardians):
         """The fields of the patron that the row speaks of, as the database holds
@@ -224,14 +533,7 @@ class PatronLoader(Loader):
             guardian = guardians.get(row["guardian_ref"])
             if guardian:
                 values["guardian_id"] = guardian
-            else:
-                self._wait_for_guardian(row)
         return values
-
-    def _wait_for_guardian(self, row):
-        if row.get("guardian_ref"):
-            key = row.get("ils_ref") or row.get("card_number")
-            self._pending.append((key, row["guardian_ref"]))
 
     def _prepare_address(self, row):
         address = {
@@ -251,6 +553,8 @@ class PatronLoader(Loader):
         return address
 
     def _find_country(self, text):
+        if len(self._countries) > _TEXTS:
+            self._countries.clear()
         if text not in self._countries:
             Country = self.env["res.country"]
             code = _COUNTRY_ABBREVIATIONS.get(text.upper(), text.upper())
@@ -265,6 +569,8 @@ class PatronLoader(Loader):
 
     def _find_state(self, text, country_id):
         key = (text, country_id)
+        if len(self._states) > _TEXTS:
+            self._states.clear()
         if key not in self._states:
             self._states[key] = (
                 self.env["res.country.state"]
@@ -289,58 +595,44 @@ class PatronLoader(Loader):
     # WHAT IS THERE
     # ------------------------------------------------------------
 
-    def _read_known(self, rows):
+    def _read_known(self, items):
         """What the database holds of the patrons of a batch: one query, one look-up
         in an index for each card and reference.
 
         :return: the same dictionaries by card number and by reference
         """
-        cards = [
-            row.values["card_number"] for row in rows if row.values.get("card_number")
-        ]
-        refs = [row.values["ils_ref"] for row in rows if row.values.get("ils_ref")]
+        keys = [self._get_keys(item.row) for item in items]
         self.env.flush_all()
-        names = ("id", *_PARTNER_FIELDS, *_PATRON_FIELDS)
-        columns = [
-            SQL("patron.id"),
-            *(SQL.identifier("partner", name) for name in _PARTNER_FIELDS),
-            *(SQL.identifier("patron", name) for name in _PATRON_FIELDS),
-            *(
-                SQL.identifier("membership", name)
-                for name in ("id", "state", "date_start", "date_end")
-            ),
-        ]
+        names = [name for name, __ in _COLUMNS]
         by_card, by_ref = {}, {}
         for found in self.env.execute_query(
             SQL(
                 """
-                   SELECT %(columns)s
-                     FROM library_patron patron
-                     JOIN res_partner partner ON partner.id = patron.partner_id
-                LEFT JOIN library_membership membership
-                       ON membership.id = patron.membership_id
-                    WHERE patron.company_id = %(company)s
-                      AND (patron.card_number = ANY(%(cards)s)
-                           OR patron.ils_ref = ANY(%(refs)s))
+                SELECT %(columns)s, patron.id, %(state)s
+                  FROM library_patron patron
+                  %(joins)s
+                 WHERE patron.company_id = %(company)s
+                   AND (patron.card_number = ANY(%(cards)s)
+                        OR patron.ils_ref = ANY(%(refs)s))
                 """,
-                columns=SQL(", ").join(columns),
+                columns=SQL(", ").join(column for __, column in _COLUMNS),
+                state=_STATE,
+                joins=_JOINS,
                 company=self.company.id,
-                cards=cards,
-                refs=refs,
+                cards=[card for card, __ in keys if card],
+                refs=[ref for __, ref in keys if ref],
             )
         ):
-            known = dict(
-                zip(
-                    (*names, "membership_id", "state", "date_start", "date_end"),
-                    found,
-                    strict=True,
-                )
-            )
+            known = dict(zip((*names, "id", "state_digest"), found, strict=True))
             if known["card_number"]:
                 by_card[known["card_number"]] = known
             if known["ils_ref"]:
                 by_ref[known["ils_ref"]] = known
         return by_card, by_ref
+
+    def _get_known(self, item, by_card, by_ref):
+        card, ref = self._get_keys(item.row)
+        return by_card.get(card), by_ref.get(ref)
 
     def _find_guardians(self, keys):
         """The ids of patrons by their reference or, where nobody has that, card."""
@@ -372,7 +664,7 @@ class PatronLoader(Loader):
             if (known[name] or None) != (value or None)
         }
 
-    def _get_membership_change(self, known, row, values):
+    def _get_membership_change(self, known, row):
         """What the expiry means for the membership that is there.
 
         :return: False (nothing), ``impossible``, ``end`` or ``start``
@@ -400,19 +692,18 @@ class PatronLoader(Loader):
         """Do the work on all items at once; where the database or a rule refuses,
         halve them until the row that it is about stands alone and is refused.
 
-        :param list items: tuples that begin with the row
-        :return: how many were done
+        :return: the items that were done
         """
         if not items:
-            return 0
+            return []
         try:
             with self.env.cr.savepoint():
                 work(items)
-            return len(items)
+            return items
         except (UserError, psycopg2.IntegrityError, psycopg2.DataError) as error:
             if len(items) == 1:
-                self.refuse(items[0][0], self._describe_exception(error))
-                return 0
+                self.refuse(items[0].row, self._describe_exception(error))
+                return []
         middle = len(items) // 2
         return self._all_or_each(items[:middle], work) + self._all_or_each(
             items[middle:], work
@@ -424,41 +715,40 @@ class PatronLoader(Loader):
         return str(error)
 
     def _create(self, items):
-        patrons = self.env["library.patron"]._in_bulk().create(
+        Patron = self.env["library.patron"]._in_bulk()
+        patrons = Patron.create(
             [
                 {
-                    **values,
+                    **item.values,
                     "company_id": self.company.id,
-                    "is_company": self._categories[row.values["category_code"]].kind
-                    == "institution",
+                    "is_company": self._get_category(item).kind == "institution",
                 }
-                for row, values in items
+                for item in items
             ]
         )
-        self._start_memberships(
-            (patron, row.values)
-            for patron, (row, __) in zip(patrons, items, strict=True)
-        )
+        for patron, item in zip(patrons, items, strict=True):
+            item.patron_id = patron.id
+        self._start_memberships(items)
 
     def _change(self, items):
         Patron = self.env["library.patron"]
-        starting = []
-        for row, known, differing, membership in items:
-            patron = Patron.browse(known["id"])
-            if differing:
-                patron.write(differing)
-            if membership == "start":
-                starting.append((patron, row.values))
-            elif membership == "end":
-                patron.membership_id._set_end_from_ils(row.values["expiry_date"])
-        self._start_memberships(starting)
+        for item in items:
+            patron = Patron.browse(item.patron_id)
+            if item.differing:
+                patron.write(item.differing)
+            if item.membership == "end":
+                patron.membership_id._set_end_from_ils(item.row.values["expiry_date"])
+        self._start_memberships([item for item in items if item.membership == "start"])
 
-    def _start_memberships(self, pairs):
+    def _get_category(self, item):
+        return self._categories[item.row.values["category_code"]]
+
+    def _start_memberships(self, items):
         if not self.source.start_memberships:
             return
         vals_list = []
-        for patron, row in pairs:
-            category = self._categories[row["category_code"]]
+        for item in items:
+            row, category = item.row.values, self._get_category(item)
             if not category.plan_id:
                 self.notes[
                     self.env._(
@@ -471,7 +761,7 @@ class PatronLoader(Loader):
             start = row.get("enrolled_on") or min(expiry or self._today, self._today)
             vals_list.append(
                 {
-                    "patron_id": patron.id,
+                    "patron_id": item.patron_id,
                     "plan_id": category.plan_id.id,
                     "date_start": start,
                     **({"date_end": expiry} if expiry else {}),

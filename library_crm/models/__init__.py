@@ -21,6 +21,7 @@ from . import (
     library_membership_renewal,
     library_patron,
     library_patron_category,
+    library_patron_row,
     library_service,
     library_service_usage,
     library_service_usage_month,

@@ -91,9 +91,8 @@ class LibraryBulkMixin(models.AbstractModel):
         """Two values with the same key belong to the same companies."""
         if not records:
             return None
-        if len(records) == 1 and records._fields.get("company_id") and (
-            # Users have several companies.
-            "company_ids" not in records._fields
-        ):
+        # Users have several companies: who they are is asked.
+        has_one = "company_id" in records._fields and "company_ids" not in records
+        if has_one and len(records) == 1:
             return records.company_id.id
         return records._name, records._ids

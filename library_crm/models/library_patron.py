@@ -219,7 +219,10 @@ class LibraryPatron(models.Model):
         "(partner_id, company_id)",
         "Person: this contact is already a patron of this library.",
     )
-    _ils_ref_idx = models.Index("(ils_ref, company_id) WHERE ils_ref IS NOT NULL")
+    _ils_ref_uniq = models.UniqueIndex(
+        "(ils_ref, company_id) WHERE ils_ref IS NOT NULL",
+        "ILS reference: another patron of this library already has it.",
+    )
     _default_order_idx = models.Index("(complete_name, id) WHERE active IS TRUE")
     _card_not_blank = models.Constraint(
         "CHECK (card_number = btrim(card_number) AND card_number != '')",

@@ -30,6 +30,7 @@ RIGHTS = {
     "library.membership.renewal": ("rc", "", "rc", "", ""),
     "library.patron": ("rwc", "r", "rwcu", "", "r"),
     "library.patron.category": ("r", "r", "rwcu", "", "r"),
+    "library.patron.row": ("", "", "", "", ""),
     "library.service": ("r", "r", "rwcu", "", ""),
     "library.service.usage": ("rwcu", "", "rwcu", "", ""),
     "library.service.usage.month": ("r", "r", "r", "", ""),
