@@ -1,3 +1,5 @@
+from copy import deepcopy
+
 from odoo import api, models
 
 
@@ -45,19 +47,24 @@ class LibraryBulkMixin(models.AbstractModel):
         # What properties there are depends on the record: it is asked each time.
         properties = bulk.get_properties(self)
         key = (self._name, self.env.company.id, self.env.su, frozenset(values))
-        defaults = bulk.defaults.get(key)
-        if defaults is None:
+        known = bulk.defaults.get(key)
+        if not known:
             completed = super()._add_missing_default_values(values)
             defaults = {
                 name: value
                 for name, value in completed.items()
                 if name not in values and name not in properties
             }
-            # A list may be changed by whoever gets it: then each is to get its own.
-            if not any(isinstance(value, list | dict) for value in defaults.values()):
-                bulk.defaults[key] = defaults
+            # Whoever gets a list may change it: each gets one of its own.
+            mutable = {
+                name: deepcopy(value)
+                for name, value in defaults.items()
+                if isinstance(value, list | dict)
+            }
+            bulk.defaults[key] = defaults, mutable
             return completed
-        completed = {**defaults, **values}
+        defaults, mutable = known
+        completed = {**defaults, **deepcopy(mutable), **values}
         for name, field in properties.items():
             completed[name] = field._add_default_values(self.env, completed)
         return completed
