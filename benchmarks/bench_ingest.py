@@ -113,6 +113,7 @@ def load_without_memberships(env, path):
         }
     )
     env.cr.commit()
+    write_patrons(path, prefix=4)
     return timed(env, lambda: load(source, path, rows_new=PATRONS))
 
 
@@ -165,9 +166,9 @@ def load(source, path, **expected):
         assert found[name] == count, found.read()
 
 
-def patron_rows(changed=0):
+def patron_rows(changed=0, prefix=2):
     """The header of a patron file, and its rows, with a new phone in every
-    ``changed``th."""
+    ``changed``th. Cards begin with the prefix."""
     yield (
         "borrowernumber cardnumber surname firstname address city zipcode email phone "
         "dateofbirth branchcode categorycode dateenrolled dateexpiry"
@@ -177,7 +178,7 @@ def patron_rows(changed=0):
         moved = 5 if changed and number % changed == 0 else 0
         yield [
             str(number),
-            f"2{number * 7:013}",
+            f"{prefix}{number * 7:013}",
             f"Bench {number}",
             draw.choice(("Ada", "Bo", "Cem", "Dina", "Eli", "Fay")),
             f"{draw.randint(1, 200)} Mill Lane",
@@ -193,9 +194,9 @@ def patron_rows(changed=0):
         ]
 
 
-def write_patrons(path, changed=0):
+def write_patrons(path, **how):
     with path.open("w", newline="") as file:
-        csv.writer(file).writerows(patron_rows(changed))
+        csv.writer(file).writerows(patron_rows(**how))
 
 
 def import_a_patron(env):
@@ -209,7 +210,7 @@ def import_a_patron(env):
     env = env(context={"allowed_company_ids": company.ids})
     make_codes(env, company, "")
     env.cr.commit()
-    source, seconds = islice(patron_rows(), 1, None), []
+    source, seconds = islice(patron_rows(prefix=3), 1, None), []
     for _round in range(3):
         rows = []
         for ref, card, surname, name, *rest, __ in islice(source, IMPORTED_PATRONS):
