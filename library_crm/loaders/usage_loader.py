@@ -1,6 +1,6 @@
 import base64
 import hashlib
-import io
+from collections import Counter
 
 from odoo import fields
 from odoo.tools import SQL
@@ -22,15 +22,19 @@ class UsageLoader(Loader):
     so an interrupted load finds there what is still to be done.
     """
 
-    #: Rows that are merged in one transaction.
-    _PART = 50_000
+    #: Batches that are merged in one transaction. A patron is locked and written once
+    #: in each, so a few large parts cost less than many small ones.
+    _PART = 20
+    #: Patrons who are kept in mind between batches: some 30 MB.
+    _PATRONS_KNOWN = 200_000
 
     def __init__(self, load, file_format, dry_run):
         super().__init__(load, file_format, dry_run)
         self._key = bytes.fromhex(self.source.sudo().key)
         self._today = fields.Date.context_today(load)
+        self._patrons = {"ils_ref": {}, "card_number": {}}
         self._services = {
-            service.code: (service.id, service.channel)
+            service.code: service.id
             for service in self.env["library.service"].search(
                 [("company_id", "in", (self.company.id, False))],
                 order="company_id DESC",
@@ -50,8 +54,10 @@ class UsageLoader(Loader):
 
     def take(self, rows):
         rows = list(map(self.convert, rows))
-        patrons = self._find_patrons(rows)
-        stage = io.StringIO()
+        by_ref = self._find_patrons("ils_ref", rows)
+        by_card = self._find_patrons("card_number", rows)
+        seen = Counter()
+        staged = []
         for row in rows:
             if row.error:
                 self.refuse(row, self.describe(row.error))
@@ -60,47 +66,59 @@ class UsageLoader(Loader):
             if not values["service_code"]:
                 self.counts["ignored"] += 1
                 continue
-            patron = patrons.get(("ils_ref", values["ils_ref"])) or patrons.get(
-                ("card_number", values["card_number"])
-            )
+            patron = by_ref.get(values["ils_ref"]) or by_card.get(values["card_number"])
             if reason := self._get_refusal(values, patron):
                 self.refuse(row, reason)
                 continue
-            service, channel = self._services[values["service_code"]]
-            stage.write(
-                f"{self.load.id}\t{row.line}\t"
-                f"{self._get_external_ref(values['identity'])}\t"
-                f"{patron or chr(92) + 'N'}\t{service}\t"
-                f"{self._branches[values['branch_code']]}\t{values['date']}\t"
-                f"{values['quantity']}\t{channel}\n"
+            key = self._get_external_ref(values["identity"])
+            seen[key] += 1
+            staged.append(
+                (
+                    key if seen[key] == 1 else f"{key}.{seen[key]}",
+                    patron or "NULL",
+                    self._services[values["service_code"]],
+                    self._branches[values["branch_code"]],
+                    values["date"],
+                    values["quantity"],
+                )
             )
-        stage.seek(0)
-        self.env.cr.copy_expert(
-            """
-            COPY library_service_usage_stage (
-                 load_id, line, key, patron_id, service_id, branch_id, date, quantity,
-                 channel
-                 )
-            FROM STDIN
-            """,
-            stage,
+        if not staged:
+            return
+        # None of these texts needs a quote in an array: numbers, days, and keys of
+        # letters, digits, "-", "_" and ".".
+        columns = (
+            f"{{{','.join(map(str, column))}}}" for column in zip(*staged, strict=True)
+        )
+        self.env.cr.execute(
+            SQL(
+                """
+                INSERT INTO library_service_usage_stage (
+                       load_id, row_count, keys, patron_ids, service_ids, branch_ids,
+                       dates, quantities
+                       )
+                VALUES %s
+                """,
+                (self.load.id, len(staged), *columns),
+            )
         )
 
     def _get_external_ref(self, identity):
         digest = hashlib.blake2b(identity.encode(), digest_size=12, key=self._key)
         return base64.urlsafe_b64encode(digest.digest()).decode()
 
-    def _find_patrons(self, rows):
-        """By reference and by card, the id of each patron whom the rows name."""
-        found = {}
-        for name in ("ils_ref", "card_number"):
-            asked = {row.values.get(name) for row in rows if row.values} - {None}
-            if not asked:
-                continue
+    def _find_patrons(self, name, rows):
+        """The id (or None) of each patron whom the rows name by that field, by what
+        they say. Who was looked for is known for the next batches."""
+        found = self._patrons[name]
+        if len(found) > self._PATRONS_KNOWN:
+            found.clear()
+        asked = {row.values.get(name) for row in rows if row.values}
+        asked = asked.difference(found, [None])
+        if asked:
+            found.update(dict.fromkeys(asked))
             column = SQL.identifier(name)
             found.update(
-                ((name, value), patron_id)
-                for value, patron_id in self.env.execute_query(
+                self.env.execute_query(
                     SQL(
                         "SELECT %(column)s, min(id) FROM library_patron "
                         "WHERE %(column)s = ANY(%(asked)s) "
@@ -149,6 +167,32 @@ class UsageLoader(Loader):
             )
         )
 
+    def _sql_staged(self, condition):
+        """The rows of the staged batches, as a query to select from."""
+        return SQL(
+            """
+            (
+                SELECT batch.id, rows.*
+                  FROM library_service_usage_stage batch
+            CROSS JOIN LATERAL unnest(
+                           batch.keys::text[],
+                           batch.patron_ids::int[],
+                           batch.service_ids::int[],
+                           batch.branch_ids::int[],
+                           batch.dates::date[],
+                           batch.quantities::int[]
+                       ) WITH ORDINALITY
+                    AS rows (
+                       key, patron_id, service_id, branch_id, date, quantity, place
+                       )
+                 WHERE batch.load_id = %s
+                   AND %s
+            )
+            """,
+            self.load.id,
+            condition,
+        )
+
     # ------------------------------------------------------------
     # MERGING
     # ------------------------------------------------------------
@@ -166,23 +210,57 @@ class UsageLoader(Loader):
 
     def _number_alike(self):
         """Give rows that are alike keys of their own: the second loan of the same
-        second is `key.2`. Done twice, it finds nothing more to do."""
+        second is ``key.2``. Within a batch it has been done; here it is done in those
+        that have rows alike with another batch. Done twice, it changes nothing."""
+        batches = self.env.execute_query(
+            SQL(
+                # "IS TRUE" has the keys looked up in a hash, whatever the planner, who
+                # knows nothing of this table, takes for cheap.
+                """
+                SELECT DISTINCT id
+                  FROM %(staged)s staged
+                 WHERE (key IN (
+                           SELECT key
+                             FROM %(staged)s again
+                         GROUP BY key
+                           HAVING count(*) > 1
+                       )) IS TRUE
+                """,
+                staged=self._sql_staged(SQL("TRUE")),
+            )
+        )
+        if not batches:
+            return
         self.env.cr.execute(
             SQL(
+                # Materialized, so that the rows are not numbered anew for each batch.
                 """
-                UPDATE library_service_usage_stage stage
-                   SET key = alike.key || '.' || alike.place
-                  FROM (
-                        SELECT id, key,
-                               row_number() OVER (PARTITION BY key ORDER BY line)
-                                   AS place
-                          FROM library_service_usage_stage
-                         WHERE load_id = %s
-                       ) alike
-                 WHERE stage.id = alike.id
-                   AND alike.place > 1
+                WITH numbered AS MATERIALIZED (
+                    SELECT id,
+                           array_agg(
+                               CASE WHEN number = 1 THEN key
+                                    ELSE key || '.' || number
+                                END
+                               ORDER BY place
+                           )::text AS keys
+                      FROM (
+                            SELECT id, place, key,
+                                   row_number() OVER (
+                                       PARTITION BY key ORDER BY id, place
+                                   ) AS number
+                              FROM (
+                                    SELECT id, place, split_part(key, '.', 1) AS key
+                                      FROM %s staged
+                                   ) plain
+                           ) alike
+                  GROUP BY id
+                )
+                UPDATE library_service_usage_stage batch
+                   SET keys = numbered.keys
+                  FROM numbered
+                 WHERE batch.id = numbered.id
                 """,
-                self.load.id,
+                self._sql_staged(SQL("id = ANY(%s)", [id_ for (id_,) in batches])),
             )
         )
 
@@ -191,34 +269,33 @@ class UsageLoader(Loader):
             SQL(
                 """
                 SELECT count(*) FILTER (WHERE usage.id IS NULL), count(usage.id)
-                  FROM library_service_usage_stage stage
+                  FROM %s staged
              LEFT JOIN library_service_usage usage
                     ON usage.source_id = %s
-                   AND usage.external_ref = stage.key
-                 WHERE stage.load_id = %s
+                   AND usage.external_ref = staged.key
                 """,
+                self._sql_staged(SQL("TRUE")),
                 self.source.id,
-                self.load.id,
             )
         )
         self.counts["new"] += new
         self.counts["unchanged"] += known
 
     def _merge_part(self):
-        """Merge the last rows of those that are staged: files mostly end with the
-        newest, and so a patron's last use is written once.
+        """Merge the last batches of those that are staged: files mostly end with the
+        newest use, and so the last use of most patrons is written once.
 
         :return: whether there were any
         """
         [(staged, first)] = self.env.execute_query(
             SQL(
                 """
-                SELECT count(*), min(line)
+                SELECT sum(row_count), min(id)
                   FROM (
-                        SELECT line
+                        SELECT id, row_count
                           FROM library_service_usage_stage
                          WHERE load_id = %s
-                      ORDER BY line DESC
+                      ORDER BY id DESC
                          LIMIT %s
                        ) part
                 """,
@@ -228,22 +305,25 @@ class UsageLoader(Loader):
         )
         if not staged:
             return False
-        part = SQL("load_id = %s AND line >= %s", self.load.id, first)
+        part = SQL("id >= %s", first)
         added = self.env["library.service.usage"].insert_rows(
             SQL(
                 """
-                SELECT patron_id, service_id, branch_id, date, quantity, channel,
-                       %(source)s, key
-                  FROM library_service_usage_stage
-                 WHERE %(part)s
-              ORDER BY line
+                SELECT staged.patron_id, staged.service_id, staged.branch_id,
+                       staged.date, staged.quantity, service.channel, %s, staged.key
+                  FROM %s staged
+                  JOIN library_service service ON service.id = staged.service_id
                 """,
-                source=self.source.id,
-                part=part,
+                self.source.id,
+                self._sql_staged(part),
             )
         )
         self.env.cr.execute(
-            SQL("DELETE FROM library_service_usage_stage WHERE %s", part)
+            SQL(
+                "DELETE FROM library_service_usage_stage WHERE load_id = %s AND %s",
+                self.load.id,
+                part,
+            )
         )
         self.counts["new"] += added
         self.counts["unchanged"] += staged - added

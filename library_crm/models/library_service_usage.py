@@ -189,9 +189,9 @@ class LibraryServiceUsage(models.Model):
         """Add many rows in one statement: no record is made of them, no rule of Python
         is asked. They are rolled up, and the patrons know of their last use.
 
-        A row whose source and external reference are there already is left out. Cost:
-        the insertion into the indexes of the table, which is what a bare ``COPY``
-        pays, and some 20 percent.
+        A row whose source and external reference are there already is left out, and
+        one of a patron who is gone is nobody's. Cost: the insertion into the indexes
+        of the table, which is what a bare ``COPY`` pays, and some 20 percent.
 
         :param SQL rows: a query of patron, service, branch, date, quantity, channel,
             source and external reference
@@ -207,7 +207,9 @@ class LibraryServiceUsage(models.Model):
                            patron_id, service_id, branch_id, date, quantity, channel,
                            source_id, external_ref, patron_category_id, age_band
                            )
-                    SELECT given.*, patron.patron_category_id, %(age_band)s
+                    SELECT patron.id, given.service_id, given.branch_id, given.date,
+                           given.quantity, given.channel, given.source_id,
+                           given.external_ref, patron.patron_category_id, %(age_band)s
                       FROM (%(rows)s) given (
                            patron_id, service_id, branch_id, date, quantity, channel,
                            source_id, external_ref
@@ -262,12 +264,16 @@ class LibraryServiceUsage(models.Model):
                    month, company_id, branch_id, service_id, channel,
                    patron_category_id, age_band, quantity
                    )
-            SELECT date_trunc('month', uses.date)::date, branch.company_id,
-                   uses.branch_id, uses.service_id, uses.channel,
-                   uses.patron_category_id, uses.age_band, %(sign)s * sum(uses.quantity)
-              FROM %(rows)s uses
-              JOIN library_branch branch ON branch.id = uses.branch_id
-          GROUP BY 1, 2, 3, 4, 5, 6, 7
+            SELECT cell.month, branch.company_id, cell.branch_id, cell.service_id,
+                   cell.channel, cell.patron_category_id, cell.age_band, cell.quantity
+              FROM (
+                    SELECT date_trunc('month', date)::date AS month, branch_id,
+                           service_id, channel, patron_category_id, age_band,
+                           %(sign)s * sum(quantity) AS quantity
+                      FROM %(rows)s uses
+                  GROUP BY 1, 2, 3, 4, 5, 6
+                   ) cell
+              JOIN library_branch branch ON branch.id = cell.branch_id
             """,
             rows=rows,
             sign=sign,

@@ -385,7 +385,7 @@ class TestDataLoad(LibraryCommon):
         Load = type(self.env["library.data.load"])
         self.patch(Load, "_AT_ONCE_ROWS", 0)
         self.patch(Load, "_BATCH", 2)
-        self.patch(UsageLoader, "_PART", 2)
+        self.patch(UsageLoader, "_PART", 1)
         load = self._upload(self.statistics, self.statistics_file)
         load.action_run()
         pauses = 0
@@ -403,12 +403,13 @@ class TestDataLoad(LibraryCommon):
         Stage = self.env["library.service.usage.stage"]
         load = self._upload(self.statistics, self.statistics_file).sudo()
         values = {
-            "line": 1,
-            "key": "k",
-            "service_id": self.loan.id,
-            "branch_id": self.main.id,
-            "date": date(2025, 1, 1),
-            "quantity": 1,
+            "row_count": 1,
+            "keys": "{k}",
+            "patron_ids": "{NULL}",
+            "service_ids": f"{{{self.loan.id}}}",
+            "branch_ids": f"{{{self.main.id}}}",
+            "dates": "{2025-01-01}",
+            "quantities": "{1}",
         }
         Stage.create([{**values, "load_id": load.id}])
         load.state = "running"
