@@ -28,7 +28,7 @@ def get_openapi(host):
             "version": "1",
             "description": "Send how often services were used. A use has a key of the "
             "sender's own and is counted once, however often it is sent. What somebody "
-            "read, borrowed or searched for is never kept: send it not; it is dropped.",
+            "read, borrowed or searched for is not kept: do not send it.",
         },
         "servers": [{"url": host.rstrip("/")}],
         "security": [{"key": []}],

@@ -131,9 +131,10 @@ class Mapping:
         return json.dumps(asdict(self), ensure_ascii=False, indent=1)
 
     @classmethod
-    def from_json(cls, text):
+    def from_json(cls, text, is_whole=True):
         """The mapping that ``to_json`` has written, or somebody by hand.
 
+        :param bool is_whole: it has to be one that can be used
         :raise MappingError: if it is not one, or can not be used
         """
         _check_type(text, "", str)
@@ -160,7 +161,8 @@ class Mapping:
                 },
             }
         )
-        mapping.check()
+        if is_whole:
+            mapping.check()
         return mapping
 
     def check(self):

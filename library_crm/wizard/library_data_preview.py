@@ -10,7 +10,7 @@ from odoo.fields import Command
 
 from ..fetchers import FetchError
 from ..formats.detect import detect
-from ..formats.mapped import MappedFormat, Mapping, MappingError
+from ..formats.mapped import MappedFormat, Mapping, MappingError, ValueMap
 from ..formats.table import FileError
 from ..loaders import describe_file_error
 
@@ -81,9 +81,14 @@ class LibraryDataPreview(models.TransientModel):
             return None
         try:
             source = self.source_id
-            return detect(self._open_file(), source.sheet or "", source.kind)
+            guess = detect(self._open_file(), source.sheet or "", source.kind)
         except FileError:
             return None
+        if source.branch_id and "branch_code" not in guess.mapping.columns:
+            guess.mapping.value_maps["branch_code"] = ValueMap(
+                default=source.branch_id.code
+            )
+        return guess
 
     def _open_file(self):
         return io.BytesIO(base64.b64decode(self.file or b""))
@@ -128,8 +133,9 @@ class LibraryDataPreview(models.TransientModel):
             loader = self.source_id._get_loader()(load, file_format, True)
             if summary.details:
                 loader.begin()
+            codes = self._get_codes()
             rows = [
-                self._describe_row(file_format.convert(row), loader)
+                self._describe_row(file_format.convert(row), loader, codes)
                 for row in islice(file_format.rows(cleaned), _ROWS)
             ]
         values["notes"] += loader.notes
@@ -140,7 +146,24 @@ class LibraryDataPreview(models.TransientModel):
         )
         values["labels"] = self._get_labels()
 
-    def _describe_row(self, row, loader):
+    def _get_codes(self):
+        """By field, the names of our branches, categories and services by code."""
+        company = self.source_id.company_id.id
+        return {
+            field: {
+                record.code: record.name
+                for record in self.env[model]
+                .with_context(active_test=False)
+                .search([("company_id", "in", (company, False))])
+            }
+            for field, model in (
+                ("branch_code", "library.branch"),
+                ("category_code", "library.patron.category"),
+                ("service_code", "library.service"),
+            )
+        }
+
+    def _describe_row(self, row, loader, codes):
         shown = {
             name: value
             for name, value in (row.values or {}).items()
@@ -149,6 +172,14 @@ class LibraryDataPreview(models.TransientModel):
         reason = row.error and loader.describe(row.error)
         if row.values and shown.get("service_code", True) is None:
             reason = self.env._("No use of a service: it is not counted.")
+        for field, names in codes.items():
+            code = shown.get(field)
+            if code in names:
+                shown[field] = names[code]
+            elif code and (
+                field == "service_code" or not self.source_id.create_missing
+            ):
+                reason = reason or loader.describe_unknown(field, code, names)
         return {
             "line": row.line,
             "values": shown,
@@ -268,7 +299,8 @@ class LibraryDataPreview(models.TransientModel):
             raise UserError(
                 self.env._("Choose a sample file; there is nothing to take over yet.")
             )
-        mapping = Mapping.from_json(self.proposal)
+        # What is missing from it is then said on the source.
+        mapping = Mapping.from_json(self.proposal, is_whole=False)
         codes = {
             code
             for value_map in mapping.value_maps.values()
