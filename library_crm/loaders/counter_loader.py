@@ -166,12 +166,12 @@ class CounterLoader(Loader):
     def _describe_overlap(self, other):
         return self.env._(
             "%(platform)s, %(month)s: the same uses are counted already from the "
-            "report %(report)s of “%(source)s”. To count this one instead, delete that "
+            "report %(report)s of “%(origin)s”. To count this one instead, delete that "
             "one from the counted reports.",
             platform=other.platform,
             month=f"{other.month:%Y-%m}",
             report=other.report,
-            source=other.source_id.name,
+            origin=other.source_id.name,
         )
 
     def _replace(self, report, rows):
