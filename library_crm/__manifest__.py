@@ -32,6 +32,7 @@
         "views/library_service_usage_month_views.xml",
         "views/mailing_mailing_views.xml",
         "views/library_patron_views.xml",
+        "views/library_patron_tombstone_views.xml",
         "views/library_membership_views.xml",
         "views/library_branch_views.xml",
         "views/library_patron_category_views.xml",

@@ -2,6 +2,8 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from contextlib import contextmanager
 
+from odoo.tools import SQL
+
 
 class Loader(ABC):
     """Merges the rows of one load into the database, a batch at a time.
@@ -112,6 +114,41 @@ class Loader(ABC):
             library=self.company.name,
             expected=", ".join(sorted(known)[:20]) or "—",
         )
+
+    def find_buried(self, numbers):
+        """Of pairs of a card number and a reference, the set of those that belong to
+        a person who was erased: their rows are left out, and kept nowhere."""
+        return self.env["library.patron.tombstone"]._find_buried(self.company, numbers)
+
+    def find_merged(self, numbers):
+        """By pairs of a card number and a reference, the id of the patron into whom
+        the one with these numbers was merged."""
+        by_card, by_ref = {}, {}
+        for patron_id, card, ref in self.env.execute_query(
+            SQL(
+                """
+                SELECT patron_id, card_number, ils_ref
+                  FROM library_patron_alias
+                 WHERE company_id = %s
+                   AND (card_number = ANY(%s) OR ils_ref = ANY(%s))
+                """,
+                self.company.id,
+                [card for card, __ in numbers if card],
+                [ref for __, ref in numbers if ref],
+            )
+        ):
+            by_card[card], by_ref[ref] = patron_id, patron_id
+        by_card.pop(None, None)
+        by_ref.pop(None, None)
+        return {
+            (card, ref): by_ref.get(ref) or by_card[card]
+            for card, ref in numbers
+            if ref in by_ref or card in by_card
+        }
+
+    def note_buried(self):
+        self.counts["ignored"] += 1
+        self.notes[self.env._("Row of a person who was erased: left out.")] += 1
 
     @contextmanager
     def provisional(self):

@@ -6,6 +6,7 @@ import psycopg2
 from odoo import fields
 from odoo.exceptions import UserError
 from odoo.tools import SQL, email_normalize
+from odoo.tools.misc import split_every
 
 from .lines import KeyLines, PatronLines
 from .loader import Loader
@@ -64,6 +65,8 @@ class _Item:
     def __init__(self, row, digest):
         self.row = row
         self.digest = digest
+        #: The card and the reference.
+        self.numbers = (None, None)
         self.patron_id = None
         #: What the database held, by column; None: nobody.
         self.known = None
@@ -94,6 +97,7 @@ class PatronLoader(Loader):
 
     def __init__(self, load, file_format, dry_run):
         super().__init__(load, file_format, dry_run)
+        self.env = self.env(context={**self.env.context, "library_from_ils": True})
         self._today = fields.Date.context_today(load)
         self._digest = self._make_digest()
         # Where somebody stands in the file: who is in the database, by id; who will be
@@ -103,6 +107,8 @@ class PatronLoader(Loader):
         self._key_lines = KeyLines()
         # On a dry run, the guardians who were not there when their child was read.
         self._awaited = array("Q")
+        # By the patron, the row of somebody who was merged into them here.
+        self._merged = {}
         self._countries = {}
         self._states = {}
         self._branches = {}
@@ -117,10 +123,12 @@ class PatronLoader(Loader):
 
     def skip(self, rows):
         items, __ = self._recognise(rows)
-        for item in items:
-            item.row = self.convert(item.row)
+        self._convert(items)
         by_card, by_ref = self._read_known(items)
+        merged = self.find_merged(self._get_strangers(items, by_card, by_ref))
         for item in items:
+            if item.numbers in merged and item.row.values:
+                self._put_aside(item, merged[item.numbers])
             for known in self._get_known(item, by_card, by_ref):
                 if known and item.row.values:
                     self._lines.set(known["id"], item.row.line)
@@ -134,14 +142,19 @@ class PatronLoader(Loader):
             items, recognised = self._recognise(rows)
             self.counts["unchanged"] += recognised
             if items:
-                self._branches = self.read_codes("library.branch")
-                self._categories = self.read_codes(
-                    "library.patron.category", "plan_id", "kind"
-                )
-                for item in items:
-                    item.row = self.convert(item.row)
+                self._read_all_codes()
+                self._convert(items)
                 # A card that one patron gives back in these rows is free for another.
                 self._take(self._take(items, is_last=False), is_last=True)
+
+    def _read_all_codes(self):
+        self._branches = self.read_codes("library.branch")
+        self._categories = self.read_codes("library.patron.category", "plan_id", "kind")
+
+    def _convert(self, items):
+        for item in items:
+            item.row = self.convert(item.row)
+            item.numbers = self._get_numbers(item.row)
 
     def _take(self, items, is_last):
         """
@@ -152,11 +165,18 @@ class PatronLoader(Loader):
         guardians = self._find_guardians(
             item.row.values.get("guardian_ref") for item in items if item.row.values
         )
+        strangers = self._get_strangers(items, by_card, by_ref)
+        merged, buried = self.find_merged(strangers), self.find_buried(strangers)
         new, changed, unchanged, left = [], [], [], []
         taken = {}
         for item in items:
             same_card, same_ref = self._get_known(item, by_card, by_ref)
-            if item.row.error:
+            if item.numbers in buried:
+                self.note_buried()
+            elif item.numbers in merged and item.row.values:
+                if not self._put_aside(item, merged[item.numbers]):
+                    self._note_merged()
+            elif item.row.error:
                 self._refuse(item, same_card, same_ref, self.describe(item.row.error))
             elif conflict := self._get_conflict(item, same_card, same_ref):
                 if is_last or not self._may_be_freed(item, same_card):
@@ -191,9 +211,8 @@ class PatronLoader(Loader):
                     changed.append(item)
                 else:
                     unchanged.append(item)
-                for name in _KEYS:
-                    if item.row.values.get(name):
-                        taken[name, item.row.values[name]] = item.row.line
+                for key in zip(_KEYS, item.numbers, strict=True):
+                    taken[key] = item.row.line
                 if item.known:
                     taken[item.known["id"]] = item.row.line
         new = self._all_or_each(new, self._create)
@@ -236,12 +255,151 @@ class PatronLoader(Loader):
 
     def _remember_keys(self, item):
         if self.dry_run:
-            for name in _KEYS:
-                if item.row.values.get(name):
-                    self._key_lines.add((name, item.row.values[name]), item.row.line)
+            for key in zip(_KEYS, item.numbers, strict=True):
+                if key[1]:
+                    self._key_lines.add(key, item.row.line)
 
     def finish(self):
         yield from self._set_guardians()
+        yield from self._update_missing()
+        # At the very end, and at once: these rows are counted only now.
+        with self.provisional():
+            self._take_merged()
+
+    # ------------------------------------------------------------
+    # MERGED HERE
+    # ------------------------------------------------------------
+
+    def _put_aside(self, item, patron_id):
+        """Leave a row about somebody who was merged into another patron until it is
+        known whether that one has a row too.
+
+        :return: False if there is such a row already
+        """
+        self._lines.mark(patron_id)
+        if patron_id in self._merged:
+            return False
+        self._merged[patron_id] = item
+        return True
+
+    def _take_merged(self):
+        """Of two who are one here the library system may keep either. The row of the
+        one whom we kept counts; where there is none, the other goes on for both."""
+        if not self._merged:
+            return
+        self._read_all_codes()
+        for patron_id, item in self._merged.items():
+            if self._lines.get(patron_id):
+                self._note_merged()
+            else:
+                self._exchange_numbers(patron_id, item.numbers)
+                self._take([item], is_last=True)
+
+    def _exchange_numbers(self, patron_id, numbers):
+        patron = self.env["library.patron"].browse(patron_id)
+        for name, number in zip(_KEYS, numbers, strict=True):
+            alias = number and self.env["library.patron.alias"].search(
+                [("patron_id", "=", patron_id), (name, "=", number)], limit=1
+            )
+            if alias:
+                alias[name] = patron[name]
+                patron[name] = number
+
+    def _note_merged(self):
+        self.counts["ignored"] += 1
+        self.notes[
+            self.env._("Row of a person who was merged into another here: left out.")
+        ] += 1
+
+    # ------------------------------------------------------------
+    # MISSING
+    # ------------------------------------------------------------
+
+    def _update_missing(self):
+        """Take the mark from those who have come again and, where the file holds all
+        patrons, mark those who are not in it. Cost: reads the ids of the library's
+        patrons once."""
+        self._clear_missing()
+        if not self.source.is_complete:
+            return
+        expected, missing = self._find_missing()
+        if len(missing) * 100 > expected * self.source.missing_limit:
+            self.notes[
+                self.env._(
+                    "%(missing)s of %(expected)s patrons are not in the file. That is "
+                    "more than %(limit)s percent, so it was taken for broken: nobody "
+                    "was marked as missing.",
+                    missing=len(missing),
+                    expected=expected,
+                    limit=self.source.missing_limit,
+                )
+            ] = 1
+            return
+        for ids in split_every(10_000, missing):
+            self.notes[
+                self.env._("Not in the file: marked as missing, not deleted.")
+            ] += len(ids)
+            self._set_missing_since(ids, self._today)
+            yield
+
+    def _clear_missing(self):
+        marked = self.env.execute_query(
+            SQL(
+                "SELECT id FROM library_patron "
+                "WHERE company_id = %s AND missing_since IS NOT NULL",
+                self.company.id,
+            )
+        )
+        back = [patron_id for (patron_id,) in marked if patron_id in self._lines]
+        if back:
+            self._set_missing_since(back, None)
+
+    def _find_missing(self):
+        """
+        :return: how many patrons a full file should hold, and the ids of those whom
+            this one does not; who was missing before is neither
+        """
+        self.env.flush_all()
+        expected, missing, last = 0, array("Q"), 0
+        while found := self.env.execute_query(
+            SQL(
+                """
+                SELECT id
+                  FROM library_patron
+                 WHERE company_id = %s
+                   AND id > %s
+                   AND active
+                   AND missing_since IS NULL
+                   AND (card_number IS NOT NULL OR ils_ref IS NOT NULL)
+                   -- Who joined after the file was made can not be in it.
+                   AND create_date <= %s
+              ORDER BY id
+                 LIMIT 20000
+                """,
+                self.company.id,
+                last,
+                self.load.create_date,
+            )
+        ):
+            expected += len(found)
+            missing.extend(
+                patron_id for (patron_id,) in found if patron_id not in self._lines
+            )
+            [last] = found[-1]
+        return expected, missing
+
+    def _set_missing_since(self, ids, day):
+        """In SQL: it is no change of the patron, whose own day of change stays."""
+        if self.dry_run:
+            return
+        self.env.cr.execute(
+            SQL(
+                "UPDATE library_patron SET missing_since = %s WHERE id = ANY(%s)",
+                day,
+                list(ids),
+            )
+        )
+        self.env["library.patron"].invalidate_model(["missing_since"])
 
     # ------------------------------------------------------------
     # GUARDIANS
@@ -430,22 +588,22 @@ class PatronLoader(Loader):
     # WHAT THE ROW SAYS
     # ------------------------------------------------------------
 
-    def _get_keys(self, row):
+    def _get_numbers(self, row):
         """The card and the reference that a row names, also where another cell of it
         can not be used."""
         if row.values:
-            return [row.values.get(name) for name in _KEYS]
-        return [
+            return tuple(row.values.get(name) or None for name in _KEYS)
+        return tuple(
             " ".join(row.cells.get(self.get_column(name).strip().lower(), "").split())
             or None
             for name in _KEYS
-        ]
+        )
 
     def _get_conflict(self, item, same_card, same_ref):
         """That the card of the row is somebody else's."""
         if not same_card:
             return None
-        card, ref = self._get_keys(item.row)
+        card, ref = item.numbers
         names = {
             "card_column": self.get_column("card_number"),
             "ref_column": self.get_column("ils_ref"),
@@ -473,8 +631,9 @@ class PatronLoader(Loader):
         return not self._lines.get(same_card["id"])
 
     def _get_repetition(self, item, same_card, same_ref, taken):
-        for name, known in zip(_KEYS, (same_card, same_ref), strict=True):
-            found = item.row.values.get(name)
+        for name, found, known in zip(
+            _KEYS, item.numbers, (same_card, same_ref), strict=True
+        ):
             if not found:
                 continue
             line = taken.get((name, found)) or self._key_lines.get((name, found))
@@ -601,7 +760,6 @@ class PatronLoader(Loader):
 
         :return: the same dictionaries by card number and by reference
         """
-        keys = [self._get_keys(item.row) for item in items]
         self.env.flush_all()
         names = [name for name, __ in _COLUMNS]
         by_card, by_ref = {}, {}
@@ -619,8 +777,8 @@ class PatronLoader(Loader):
                 state=_STATE,
                 joins=_JOINS,
                 company=self.company.id,
-                cards=[card for card, __ in keys if card],
-                refs=[ref for __, ref in keys if ref],
+                cards=[item.numbers[0] for item in items if item.numbers[0]],
+                refs=[item.numbers[1] for item in items if item.numbers[1]],
             )
         ):
             known = dict(zip((*names, "id", "state_digest"), found, strict=True))
@@ -631,8 +789,16 @@ class PatronLoader(Loader):
         return by_card, by_ref
 
     def _get_known(self, item, by_card, by_ref):
-        card, ref = self._get_keys(item.row)
+        card, ref = item.numbers
         return by_card.get(card), by_ref.get(ref)
+
+    def _get_strangers(self, items, by_card, by_ref):
+        """The numbers of rows about nobody who is here."""
+        return [
+            item.numbers
+            for item in items
+            if not any(self._get_known(item, by_card, by_ref))
+        ]
 
     def _find_guardians(self, keys):
         """The ids of patrons by their reference or, where nobody has that, card."""

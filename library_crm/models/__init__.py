@@ -20,8 +20,10 @@ from . import (
     library_membership_reason,
     library_membership_renewal,
     library_patron,
+    library_patron_alias,
     library_patron_category,
     library_patron_row,
+    library_patron_tombstone,
     library_service,
     library_service_usage,
     library_service_usage_month,
@@ -29,6 +31,7 @@ from . import (
     mailing_filter,
     mailing_mailing,
     mailing_trace,
+    res_company,
     res_partner,
     res_users,
 )

@@ -172,6 +172,18 @@ class LibraryDataSource(models.Model):
         string="Count Unknown Patrons Anonymously",
         help="Off: uses of people who are no patrons here are refused.",
     )
+    is_complete = fields.Boolean(
+        string="The File Holds All Patrons",
+        help="Patrons of the library who are not in it are marked as missing. Nobody "
+        "is deleted. Leave it off if a file brings only some of them.",
+    )
+    missing_limit = fields.Integer(
+        string="At Most Missing (%)",
+        required=True,
+        default=20,
+        help="If more of the patrons are not in the file, it is taken for broken, and "
+        "nobody is marked.",
+    )
     branch_id = fields.Many2one(
         "library.branch",
         check_company=True,
@@ -267,6 +279,10 @@ class LibraryDataSource(models.Model):
     )
     counter_report_count = fields.Integer(compute="_compute_counter_report_count")
 
+    _missing_limit_percent = models.Constraint(
+        "CHECK (missing_limit BETWEEN 0 AND 100)",
+        "At most missing: a percentage between 0 and 100 is expected.",
+    )
     _header_line_range = models.Constraint(
         "CHECK (header_line BETWEEN 1 AND 100)",
         "Header line: a number from 1 to 100 is expected.",

@@ -93,6 +93,22 @@ class LibraryPatron(models.Model):
         groups="base.group_user",
         help="The patron's number in the integrated library system.",
     )
+    missing_since = fields.Date(
+        string="Missing from the Library System Since",
+        readonly=True,
+        copy=False,
+        index="btree_not_null",
+        groups="base.group_user",
+        help="Not in the last file that holds all patrons.",
+    )
+    alias_ids = fields.One2many(
+        "library.patron.alias",
+        "patron_id",
+        string="Former Numbers",
+        readonly=True,
+        groups="library_crm.group_library_user",
+        help="Of patrons who were merged into this one.",
+    )
     birth_date = fields.Date(groups="library_crm.group_library_user")
     birth_year = fields.Integer(
         compute="_compute_birth_year",
@@ -374,13 +390,46 @@ class LibraryPatron(models.Model):
         patrons = super().create([self._clean_values(vals) for vals in vals_list])
         # Numbers can be guessed: naming a guardian must not tell who it is.
         patrons.guardian_id.check_access("read")
+        patrons._lift_tombstones()
         return patrons
 
     def write(self, vals):
         result = super().write(self._clean_values(vals))
         if "guardian_id" in vals:
             self.guardian_id.check_access("read")
+        if vals.get("card_number") or vals.get("ils_ref"):
+            self._lift_tombstones()
         return result
+
+    def unlink(self):
+        if not self.env.context.get("library_merge"):
+            self._bury()
+        return super().unlink()
+
+    def _bury(self):
+        """See to it that the next load does not bring back whom a row of the library
+        system is about; called before they are deleted."""
+        for company, patrons in self.sudo().grouped("company_id").items():
+            self.env["library.patron.tombstone"]._bury(
+                company,
+                [
+                    (record.card_number, record.ils_ref)
+                    for record in (*patrons, *patrons.alias_ids)
+                ],
+            )
+
+    def _lift_tombstones(self):
+        """Who is added here by hand has come back."""
+        if self.env.context.get("library_from_ils"):
+            return
+        for company, patrons in self.sudo().grouped("company_id").items():
+            numbers = [
+                (patron.card_number, patron.ils_ref)
+                for patron in patrons
+                if patron.card_number or patron.ils_ref
+            ]
+            if numbers:
+                self.env["library.patron.tombstone"]._lift(company, numbers)
 
     def _clean_values(self, vals):
         """Strip what scanners and spreadsheets put around a card number."""
@@ -408,6 +457,96 @@ class LibraryPatron(models.Model):
                 if patron.patron_category_id.plan_id
             ]
         )
+
+    # ------------------------------------------------------------
+    # MERGING
+    # ------------------------------------------------------------
+
+    def _merge(self, others):
+        """Take over all that belongs to others, who are the same person, and delete
+        them. What both hold stays as it is here. Their cards and references are kept,
+        so that rows of the library system about them are recognised.
+
+        The caller has made sure that the user may do so. To be called with sudo.
+
+        :param others: patrons of the same library
+        """
+        self.ensure_one()
+        together = self + others
+        together.filtered(
+            lambda patron: patron.guardian_id in together
+        ).guardian_id = False
+        self._end_double_memberships(together)
+        values = self._prepare_merge_values(others)
+        numbers = [
+            {"patron_id": self.id, "card_number": card, "ils_ref": ref}
+            for card, ref in (
+                (
+                    patron.card_number != values.get("card_number")
+                    and patron.card_number,
+                    patron.ils_ref != values.get("ils_ref") and patron.ils_ref,
+                )
+                for patron in others
+            )
+            if card or ref
+        ]
+        self.env["library.patron.row"].search(
+            [("patron_id", "in", together.ids)]
+        ).unlink()
+        traces = self.env["mailing.trace"].search(
+            [("model", "=", self._name), ("res_id", "in", others.ids)]
+        )
+        traces.res_id = self.id
+        self.env.flush_all()
+        wizard = self.env["base.partner.merge.automatic.wizard"]
+        wizard._update_foreign_keys_generic(self._name, others, self)
+        wizard._update_reference_fields_generic(self._name, others, self)
+        self.env.invalidate_all()
+        others.with_context(library_merge=True).unlink()
+        self.write(values)
+        self.env["library.patron.alias"].create(numbers)
+        for name in ("membership_id", "membership_state", "expiry_date"):
+            self.env.add_to_compute(self._fields[name], self)
+        self._refresh_last_use_date()
+
+    def _end_double_memberships(self, together):
+        """There is one open line a plan: the one that lasts longest."""
+        Membership = self.env["library.membership"]
+        reason = self.env.ref("library_crm.library_membership_reason_duplicate")
+        open_lines = together.membership_ids.filtered(
+            lambda line: line.state in Membership._OPEN_STATES
+        )
+        for lines in open_lines.grouped("plan_id").values():
+            longest = max(
+                lines,
+                key=lambda line: (
+                    line.state != "draft",
+                    not line.date_end,
+                    line.date_end or line.date_start,
+                    line.id,
+                ),
+            )
+            (lines - longest).action_cancel(reason)
+
+    def _prepare_merge_values(self, others):
+        """What this patron takes from others who are the same person; a hook."""
+        values = {}
+        for name in (
+            *("card_number", "ils_ref", "birth_date", "birth_year", "branch_id"),
+            *("patron_category_id", "liaison_id", "guardian_id", "household_id"),
+        ):
+            found = next((other[name] for other in others if other[name]), False)
+            if found and not self[name]:
+                is_record = isinstance(found, models.BaseModel)
+                values[name] = found.id if is_record else found
+        values["enrolled_on"] = min(
+            (patron.enrolled_on for patron in self + others if patron.enrolled_on),
+            default=False,
+        )
+        values["active"] = any((self + others).mapped("active"))
+        if not all(patron.missing_since for patron in self + others):
+            values["missing_since"] = False
+        return values
 
     # ------------------------------------------------------------
     # USE

@@ -1,4 +1,5 @@
 from . import (
+    base_partner_merge,
     library_data_preview,
     library_lead_to_patron,
     library_membership_change,

@@ -1,0 +1,16 @@
+import secrets
+
+from odoo import fields, models
+from odoo.fields import NO_ACCESS
+
+
+class ResCompany(models.Model):
+    _inherit = "res.company"
+
+    library_tombstone_key = fields.Char(
+        required=True,
+        copy=False,
+        groups=NO_ACCESS,
+        default=lambda self: secrets.token_hex(32),
+        help="Without it nobody can tell by trying card numbers who was erased.",
+    )
