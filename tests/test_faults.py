@@ -1,116 +1,332 @@
-"""A load that is killed, and what is found afterwards."""
+"""Loads that are killed, cut off, cancelled or meet each other, and what is found
+afterwards: the figures of a load that nobody disturbed."""
 
 import os
 import signal
 import subprocess
+import tempfile
 import time
-from contextlib import closing
+from contextlib import closing, contextmanager
+from typing import NamedTuple
 
+import psycopg2
 import pytest
+from own_postgres import own_cluster
 from whole_database import ROOT, copy
 
-import odoo.sql_db
+from odoo.sql_db import connection_info_for
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 ROWS = 30_000
-#: A year's use of five patrons, with rows that are alike and rows that are refused.
+PATRONS = 900
+#: A year's use of five patrons, with rows that are alike and rows that are refused;
+#: and patrons of whom the first have guardians who stand at the end of the file.
 MAKE = f"""
 import base64
 library = env["res.company"].create({{"name": "Fault Library"}})
 env["library.branch"].create(
     {{"name": "Main", "code": "FMAIN", "company_id": library.id}})
+plan = env["library.membership.plan"].create(
+    {{"name": "A year", "company_id": library.id}})
+env["library.patron.category"].create(
+    {{"name": "All", "code": "FALL", "plan_id": plan.id, "company_id": library.id}})
 env["library.patron"].create(
     [{{"name": f"Patron {{n}}", "ils_ref": str(n), "company_id": library.id}}
      for n in range(5)])
-source = env["library.data.source"].create(
-    {{"name": "Fault", "format": "koha_statistics", "company_id": library.id}})
-rows = "".join(
+
+def make(name, format, header, rows):
+    source = env["library.data.source"].create(
+        {{"name": name, "format": format, "company_id": library.id}})
+    content = "".join(f"{{row}}\\n" for row in (header, *rows)).encode()
+    env["library.data.load"].create(
+        [{{"source_id": source.id, "file_name": f"{{number}}.csv",
+           "file": base64.b64encode(content)}} for number in range(2)])
+
+make("use", "koha_statistics", "datetime,branch,type,borrowernumber", (
     f"2025-{{n % 12 + 1:02}}-03 10:{{n // 7 % 60:02}}:{{n % 7:02}},FMAIN,"
-    f"{{'issue' if n % 3 else 'renew'}},{{n % 6}}\\n"
-    for n in range({ROWS}))
-load = env["library.data.load"].create(
-    {{"source_id": source.id, "file_name": "use.csv", "file": base64.b64encode(
-        ("datetime,branch,type,borrowernumber\\n" + rows).encode())}})
-load.state = "queued"
+    f"{{'issue' if n % 3 else 'renew'}},{{n % 6}}"
+    for n in range({ROWS})))
+make("patrons", "koha_patrons",
+    "borrowernumber,cardnumber,surname,branchcode,categorycode,dateexpiry,guarantorid",
+    (f"{{n}},F{{n}},Patron {{n}},{{'FMAIN' if n % 50 else 'NOWHERE'}},FALL,2098-01-01,"
+     f"{{{PATRONS} + 999 - n % 7 if n < 1030 else ''}}"
+     for n in range(1000, 1000 + {PATRONS})))
 env.cr.commit()
 """
 #: The job, with small parts so that there is something between them.
 RUN = """
 from odoo.addons.library_crm.loaders import UsageLoader
-UsageLoader._PART = 1500
-type(env["library.data.load"])._BATCH = 500
-env["library.data.load"]._cron_run_pending()
+UsageLoader._PART = 3
+Load = env["library.data.load"]
+Batch = {"koha_statistics": 500, "koha_patrons": 100}
+type(Load)._BATCH = property(lambda load: Batch[load.source_id.format])
+Load._cron_run_pending()
 env.cr.commit()
 """
-FIGURES = """
-    SELECT state, coalesce(rows_read, 0), coalesce(rows_new, 0), rows_changed,
-           rows_unchanged, rows_ignored, rows_refused,
-           (SELECT count(*) FROM library_data_refusal WHERE load_id = load.id),
-           (SELECT count(*) FROM library_service_usage u WHERE u.source_id = s.id),
-           (SELECT count(*) FROM library_service_usage_stage),
-           (SELECT sum(quantity) FROM library_service_usage_month m
-             WHERE m.company_id = s.company_id),
-           (SELECT array_agg(last_use_date ORDER BY ils_ref) FROM library_patron p
-             WHERE p.company_id = s.company_id)
-      FROM library_data_load load
-      JOIN library_data_source s ON s.id = load.source_id
-     WHERE s.name = 'Fault'
-"""
+#: What comes of each kind of load.
+FOUND = {
+    "use": """
+        (SELECT count(*) FROM library_service_usage u WHERE u.source_id = s.id),
+        (SELECT count(*) FROM library_service_usage_stage),
+        (SELECT sum(quantity) FROM library_service_usage_month m
+          WHERE m.company_id = s.company_id),
+        (SELECT array_agg(last_use_date ORDER BY ils_ref) FROM library_patron p
+          WHERE p.company_id = s.company_id AND length(ils_ref) = 1)
+    """,
+    "patrons": """
+        (SELECT count(*) FROM library_membership m
+           JOIN library_patron p ON p.id = m.patron_id
+          WHERE p.company_id = s.company_id),
+        (SELECT array_agg((p.ils_ref, p.membership_state, g.ils_ref) ORDER BY p.ils_ref)
+           FROM library_patron p LEFT JOIN library_patron g ON g.id = p.guardian_id
+          WHERE p.company_id = s.company_id)::text
+    """,
+}
+COUNTS = (
+    *("rows_read", "rows_new", "rows_changed", "rows_unchanged", "rows_ignored"),
+    "rows_refused",
+)
 
 
-def shell(database):
-    return subprocess.Popen(
-        [ROOT / "dev", "odoo", "shell", "-d", database, "--no-http"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        text=True,
-        start_new_session=True,
-    )
+class Place(NamedTuple):
+    """A database: how psycopg2 and how Odoo find it."""
+
+    address: dict
+    options: tuple
+
+    def ask(self, query):
+        with closing(psycopg2.connect(**self.address)) as connection:
+            cursor = connection.cursor()
+            cursor.execute(query)
+            connection.commit()
+            return cursor.fetchall() if cursor.description else None
+
+    def figures(self, kind, number=0):
+        """State and counts of a load, and what came of it."""
+        [found] = self.ask(
+            f"""
+            SELECT l.state, {", ".join(f"coalesce(l.{name}, 0)" for name in COUNTS)},
+                   (SELECT count(*) FROM library_data_refusal WHERE load_id = l.id),
+                   l.notes::text, {FOUND[kind]}
+              FROM library_data_load l
+              JOIN library_data_source s ON s.id = l.source_id
+             WHERE s.name = '{kind}' AND l.file_name = '{number}.csv'
+            """
+        )
+        return found
+
+    def read(self, kind):
+        return self.figures(kind)[1]
+
+    def new(self, kind):
+        return self.figures(kind)[2]
+
+    def queue(self, kind, number=0):
+        self.ask(
+            f"""
+            UPDATE library_data_load l SET state = 'queued'
+              FROM library_data_source s
+             WHERE s.id = l.source_id AND s.name = '{kind}'
+               AND l.file_name = '{number}.csv'
+            """
+        )
+
+    def start(self, script, log=subprocess.DEVNULL):
+        process = subprocess.Popen(
+            [ROOT / "dev", "odoo", "shell", "--no-http", *self.options],
+            stdin=subprocess.PIPE,
+            stdout=log,
+            stderr=log,
+            text=True,
+            start_new_session=True,
+        )
+        process.stdin.write(script)
+        process.stdin.close()
+        return process
+
+    def run(self, script):
+        with tempfile.TemporaryFile("w+") as log:
+            code = self.start(script, log).wait()
+            log.seek(0)
+            assert not code, log.read()[-5000:]
+
+    @contextmanager
+    def held(self, statement):
+        """Hold a lock, so that a load stops where it asks for it."""
+        with closing(psycopg2.connect(**self.address)) as connection:
+            connection.cursor().execute(statement)
+            yield
+
+    def is_held_up(self):
+        [(count,)] = self.ask(
+            "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' "
+            "AND datname = current_database()"
+        )
+        return count > 0
 
 
-def run(database, script):
-    process = shell(database)
-    process.communicate(script)
-    assert not process.returncode
+@contextmanager
+def place(name):
+    with copy(name) as database:
+        __, address = connection_info_for(database)
+        made = Place(address, ("-d", database))
+        made.run(MAKE)
+        yield made
 
 
-def figures(database):
-    with closing(odoo.sql_db.db_connect(database).cursor()) as cr:
-        cr.execute(FIGURES)
-        return cr.fetchone()
-
-
-def kill_when(database, script, reached):
-    """Kill the process as soon as the load has come to where ``reached`` is true."""
-    process = shell(database)
-    process.stdin.write(script)
-    process.stdin.close()
-    while not reached(*figures(database)[1:3]):
-        assert process.poll() is None, "it ended before it could be killed"
+def wait(process, reached):
+    while not reached():
+        assert process.poll() is None, "it ended before it came there"
         time.sleep(0.02)
+
+
+def kill(process):
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
 
 
-def test_killed_load_ends_with_the_figures_of_an_undisturbed_one():
-    with copy("library_test_undisturbed") as database:
-        run(database, MAKE)
-        run(database, RUN)
-        undisturbed = figures(database)
-    assert undisturbed[:2] == ("done", ROWS)
-    assert undisturbed[2] == undisturbed[8] == undisturbed[10] == ROWS * 5 // 6
+@pytest.fixture(scope="module")
+def undisturbed():
+    with place("library_test_undisturbed") as at:
+        at.queue("use")
+        at.queue("patrons")
+        at.run(RUN)
+        found = {kind: at.figures(kind) for kind in FOUND}
+    assert found["use"][:3] == ("done", ROWS, ROWS * 5 // 6)
+    assert found["use"][9] == found["use"][11] == ROWS * 5 // 6
+    assert found["patrons"][:3] == ("done", PATRONS, PATRONS * 49 // 50)
+    return found
 
-    with copy("library_test_killed") as database:
-        run(database, MAKE)
+
+def test_killed_load_of_use_ends_with_the_figures_of_an_undisturbed_one(undisturbed):
+    with place("library_test_killed") as at:
+        at.queue("use")
         for reached in (
-            lambda read, new: read > 0,
-            lambda read, new: read > ROWS // 2,
-            lambda read, new: new > 0,
-            lambda read, new: new > ROWS // 2,
+            lambda: at.read("use") > 0,
+            lambda: at.read("use") > ROWS // 2,
+            lambda: at.new("use") > 0,
+            lambda: at.new("use") > ROWS // 2,
         ):
-            kill_when(database, RUN, reached)
-            assert figures(database)[0] == "running"
-        run(database, RUN)
-        assert figures(database) == undisturbed
+            process = at.start(RUN)
+            wait(process, reached)
+            kill(process)
+            assert at.figures("use")[0] == "running"
+        at.run(RUN)
+        assert at.figures("use") == undisturbed["use"]
+
+
+def test_killed_load_of_patrons_ends_with_the_figures_of_an_undisturbed_one(
+    undisturbed,
+):
+    with place("library_test_killed") as at:
+        at.queue("patrons")
+        # Between two batches, or wherever it is just after one.
+        process = at.start(RUN)
+        wait(process, lambda: at.read("patrons") >= 200)
+        kill(process)
+        # In a batch, when its patrons are made and their memberships are not.
+        process = at.start(RUN)
+        with at.held("LOCK TABLE library_membership IN SHARE MODE"):
+            wait(process, at.is_held_up)
+            kill(process)
+        assert 200 <= at.read("patrons") < PATRONS
+        # At the end, when the first children are given their guardians.
+        with at.held("SELECT FROM library_patron WHERE ils_ref = '1020' FOR UPDATE"):
+            process = at.start(RUN)
+            wait(process, at.is_held_up)
+            kill(process)
+        assert at.figures("patrons")[:2] == ("running", PATRONS)
+        at.run(RUN)
+        assert at.figures("patrons") == undisturbed["patrons"]
+
+
+def test_crash_of_postgresql_costs_no_row_and_counts_none_twice(undisturbed):
+    with own_cluster() as own, tempfile.TemporaryDirectory() as files:
+        __, address = connection_info_for("library_test")
+        own.fill("crashed", address)
+        at = Place(
+            {**own.address, "dbname": "crashed"},
+            (
+                *("-d", "crashed", f"--data-dir={files}"),
+                *(f"--db_{key}={value}" for key, value in own.address.items()),
+            ),
+        )
+        at.run(MAKE)
+        at.queue("use")
+        at.queue("patrons")
+        for reached in (
+            lambda: at.read("use") > ROWS // 2,
+            lambda: at.new("use") > ROWS // 3,
+            lambda: at.read("patrons") > PATRONS // 2,
+        ):
+            process = at.start(RUN)
+            wait(process, reached)
+            own.crash()
+            assert process.wait(timeout=60)
+            own.start()
+        assert at.figures("patrons")[0] == "running"
+        at.run(RUN)
+        for kind, figures in undisturbed.items():
+            assert at.figures(kind) == figures
+
+
+def test_second_load_of_a_source_waits_for_the_first_and_counts_right(undisturbed):
+    with place("library_test_met") as at:
+        at.queue("use", 0)
+        at.queue("use", 1)
+        with at.held("LOCK TABLE library_service_usage IN SHARE MODE"):
+            first = at.start(RUN)
+            wait(first, at.is_held_up)
+            # Another worker finds nothing to do, and who would not wait is told to.
+            at.run(
+                RUN + "from odoo.exceptions import UserError\n"
+                'load = Load.search([("state", "=", "queued")])\n'
+                "try:\n"
+                "    load._run(commit=True)\n"
+                "except UserError as error:\n"
+                '    assert "Wait until it is done" in str(error), error\n'
+                "else:\n"
+                '    raise AssertionError("it did not wait")\n'
+            )
+            assert at.figures("use", 1)[:2] == ("queued", 0)
+        assert not first.wait()
+        assert at.figures("use")[:9] == undisturbed["use"][:9]
+        # The same file: nothing is new.
+        again = at.figures("use", 1)
+        assert again[:2] == ("done", ROWS)
+        assert (again[2], again[4]) == (0, undisturbed["use"][2])
+        assert again[9:] == undisturbed["use"][9:]
+
+
+@pytest.mark.parametrize(
+    "kind, table",
+    [("use", "library_service_usage"), ("patrons", "library_membership")],
+)
+def test_cancelled_while_it_runs_it_stops_and_can_be_run_again(
+    undisturbed, kind, table
+):
+    with place("library_test_cancelled") as at, tempfile.TemporaryFile("w+") as log:
+        at.queue(kind)
+        job = at.start(RUN, log)
+        wait(job, lambda: at.new(kind) > 0)
+        with at.held(f"LOCK TABLE {table} IN SHARE MODE"):
+            wait(job, at.is_held_up)
+            kept = at.figures(kind)
+            at.run(
+                "load = env['library.data.load'].search([('state', '=', 'running')])\n"
+                "load.action_cancel()\n"
+                "env.cr.commit()\n"
+            )
+        assert not job.wait()
+        log.seek(0)
+        said = log.read()
+        assert " ERROR " not in said and "Traceback" not in said, said[-5000:]
+        assert kept[0] == "running" and 0 < kept[2] < undisturbed[kind][2]
+        assert at.figures(kind) == ("cancelled", *kept[1:])
+        at.queue(kind)
+        at.run(RUN)
+        again = at.figures(kind)
+        assert again[0] == "done"
+        assert again[4] == kept[2] and again[2] + again[4] == undisturbed[kind][2]
+        assert again[9:] == undisturbed[kind][9:]

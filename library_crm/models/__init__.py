@@ -1,6 +1,7 @@
 from . import (
     crm_lead,
     crm_team,
+    ir_attachment,
     ir_rule,
     library_branch,
     library_bulk_mixin,

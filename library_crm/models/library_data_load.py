@@ -1,19 +1,20 @@
 import base64
 import contextlib
 import csv
+import errno
 import io
 import logging
 import mmap
 from collections import Counter
 from datetime import timedelta
 from itertools import islice
-from tempfile import TemporaryFile
+from tempfile import TemporaryFile, gettempdir
 
 from psycopg2.errors import SerializationFailure
 
 from odoo import api, fields, models
 from odoo.exceptions import UserError
-from odoo.tools import SQL
+from odoo.tools import SQL, config
 from odoo.tools.misc import split_every
 
 from ..formats.table import FileError, guard_formula
@@ -207,6 +208,7 @@ class LibraryDataLoad(models.Model):
         default = self.default_get(["source_id"]).get("source_id")
         Source = self.env["library.data.source"]
         with contextlib.ExitStack() as stack:
+            stack.enter_context(self._storing())
             cleaned = [
                 self._clean_values(
                     Source.browse(vals.get("source_id") or default or ()), vals, stack
@@ -224,6 +226,7 @@ class LibraryDataLoad(models.Model):
             source = self.env["library.data.source"].browse(vals.get("source_id") or ())
             self.sudo().refusal_ids.unlink()
             with contextlib.ExitStack() as stack:
+                stack.enter_context(self._storing())
                 vals, file = self._clean_values(source or self.source_id, vals, stack)
                 restart = self._prepare_restart_values()
                 result = super().write(
@@ -251,7 +254,7 @@ class LibraryDataLoad(models.Model):
             "is_delta": parcel.is_delta,
             "digest": parcel.digest,
         }
-        with TemporaryFile() as cleaned:
+        with self._storing(), TemporaryFile() as cleaned:
             try:
                 summary = self._clean(source, parcel.file, cleaned)
             except UserError as error:
@@ -275,7 +278,7 @@ class LibraryDataLoad(models.Model):
         :param file: binary file object
         :raise UserError: if it can not be read
         """
-        with TemporaryFile() as cleaned:
+        with self._storing(), TemporaryFile() as cleaned:
             load = self.create(
                 {
                     "source_id": source.id,
@@ -353,6 +356,26 @@ class LibraryDataLoad(models.Model):
             "unknown_columns": ", ".join(summary.unknown) or False,
             "details": summary.details or False,
         }
+
+    @api.model
+    @contextlib.contextmanager
+    def _storing(self):
+        """Where there is no room for a file, say so, and what to do."""
+        try:
+            yield
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+                raise
+            raise UserError(
+                self.env._(
+                    "There is no room for the file on the server (%(error)s). Nothing "
+                    "of it was kept. Make room on the disk of %(files)s and of "
+                    "%(temporary)s, then load the same file again.",
+                    error=error.strerror,
+                    files=config["data_dir"],
+                    temporary=gettempdir(),
+                )
+            ) from error
 
     @contextlib.contextmanager
     def _open_file(self):
@@ -433,8 +456,8 @@ class LibraryDataLoad(models.Model):
         except SerializationFailure:
             if not commit:
                 raise
-            # Somebody else has written on this load: has it been cancelled? If not,
-            # the job carries on from the last batch that was kept.
+            # Somebody else has written on this load: has it been cancelled? Then what
+            # is not kept yet is given up. If not, the job carries on from there.
             self.env.cr.rollback()
             if self.state != "cancelled":
                 _logger.warning("Load %s was disturbed and is carried on", self.id)
@@ -476,6 +499,8 @@ class LibraryDataLoad(models.Model):
                 loader.skip(batch)
             for batch in split_every(self._BATCH, rows):
                 loader.take(batch)
+                if commit:
+                    self._hold()
                 self._collect(loader, len(batch))
                 if commit:
                     seconds_left = self._commit(len(batch))
@@ -483,6 +508,8 @@ class LibraryDataLoad(models.Model):
                         return False
                 self.env.invalidate_all()
         for __ in loader.finish():
+            if commit:
+                self._hold()
             self._collect(loader, 0)
             if commit and not self._commit(0):
                 return False
@@ -499,6 +526,24 @@ class LibraryDataLoad(models.Model):
         if commit:
             self._commit(0)
         return True
+
+    def _hold(self):
+        """Let nobody write on the load before the commit.
+
+        :raise SerializationFailure: if somebody has, since the last commit: quietly,
+            since it is how a user cancels
+        """
+        self.flush_recordset(["state"])
+        self.env.cr.execute(
+            SQL(
+                "SELECT state FROM library_data_load WHERE id = %s FOR NO KEY UPDATE",
+                self.id,
+            ),
+            log_exceptions=False,
+        )
+        # It may have been written before the transaction began to look.
+        if self.env.cr.fetchone() != ("running",):
+            raise SerializationFailure
 
     def _collect(self, loader, read):
         """Write down how far the load is, and take over what the loader refused."""

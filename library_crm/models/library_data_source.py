@@ -474,9 +474,10 @@ class LibraryDataSource(models.Model):
             is running
         """
         self.ensure_one()
-        with open(path, "rb") as file, TemporaryFile() as cleaned:
-            summary = self.env["library.data.load"]._clean(self, file, cleaned)
-            load = self.env["library.data.load"].create(
+        Load = self.env["library.data.load"]
+        with open(path, "rb") as file, Load._storing(), TemporaryFile() as cleaned:
+            summary = Load._clean(self, file, cleaned)
+            load = Load.create(
                 {
                     "source_id": self.id,
                     "file_name": path.rpartition("/")[2],
