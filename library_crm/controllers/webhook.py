@@ -1,3 +1,5 @@
+import io
+
 from odoo import http
 from odoo.exceptions import UserError
 from odoo.http import request
@@ -26,7 +28,7 @@ class LibraryWebhook(http.Controller):
         source = self._find_source(source_id)
         if source is None:
             return self._fail(404, "source", self._say_no_source(source_id))
-        file = request.httprequest.stream
+        file = io.BytesIO(request.httprequest.get_data())
         try:
             load = (
                 request.env["library.data.load"]

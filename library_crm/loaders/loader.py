@@ -97,6 +97,10 @@ class Loader(ABC):
                 "%(column)s: “%(found)s” is before the first day, “%(expected)s”.",
                 **names,
             )
+        if error.reason == "repeated":
+            return self.env._(
+                "%(column)s: “%(found)s” stands already in row %(expected)s.", **names
+            )
         if error.reason == "unknown_type":
             return self.env._(
                 "%(column)s: “%(found)s” is not known; expected one of %(expected)s.",
