@@ -320,7 +320,7 @@ class PatronLoader(Loader):
         patrons, mark those who are not in it. Cost: reads the ids of the library's
         patrons once."""
         self._clear_missing()
-        if not self.source.is_complete:
+        if not self.source.is_complete or self.load.is_delta:
             return
         expected, missing = self._find_missing()
         if len(missing) * 100 > expected * self.source.missing_limit:

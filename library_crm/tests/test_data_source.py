@@ -381,6 +381,14 @@ class TestDataSource(DataSourceCase):
         queries = [query for __, __, query, __ in self.koha.seen if "q" in query]
         self.assertIn("updated_on", queries[-1]["q"])
 
+    def test_who_has_not_changed_is_not_missing(self):
+        source = self.make_koha(is_complete=True, missing_limit=100)
+        self.pull(source)
+        self.assertTrue(self.bruno.missing_since)
+        self.koha.patrons[3]["updated_on"] = "2027-01-01T10:00:00+00:00"
+        self.pull(source)
+        self.assertFalse(self.find_patron("000004").missing_since)
+
     def test_many_patrons_come_in_parts_that_go_on_where_the_last_ended(self):
         self.patch(koha_fetcher, "PART", 3)
         source = self.make_koha()
