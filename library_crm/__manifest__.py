@@ -61,6 +61,7 @@
         "demo/res_users_demo.xml",
         "demo/library_patron_demo.xml",
         "demo/mailing_mailing_demo.xml",
+        "demo/library_data_source_demo.xml",
         "demo/library_demo.xml",
     ],
     "assets": {

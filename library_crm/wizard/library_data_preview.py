@@ -170,8 +170,6 @@ class LibraryDataPreview(models.TransientModel):
             if name != "identity"
         }
         reason = row.error and loader.describe(row.error)
-        if row.values and shown.get("service_code", True) is None:
-            reason = self.env._("No use of a service: it is not counted.")
         for field, names in codes.items():
             code = shown.get(field)
             if code in names:
@@ -180,10 +178,14 @@ class LibraryDataPreview(models.TransientModel):
                 field == "service_code" or not self.source_id.create_missing
             ):
                 reason = reason or loader.describe_unknown(field, code, names)
+        is_refused = bool(reason)
+        if row.values and shown.get("service_code", True) is None:
+            reason = self.env._("No use of a service: it is not counted.")
         return {
             "line": row.line,
             "values": shown,
             "reason": reason,
+            "is_refused": is_refused,
             "cells": ", ".join(filter(None, row.cells.values()))[:200],
         }
 
