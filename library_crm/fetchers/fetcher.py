@@ -22,7 +22,7 @@ class Parcel(NamedTuple):
 
     ``cursor`` is where to go on once it is loaded; ``is_delta`` says that it holds only
     what has changed, ``has_more`` that more can be fetched at once. ``digest`` tells
-    the same file from another.
+    the same file from another, ``place`` is where the fetcher finds it again.
     """
 
     name: str
@@ -31,6 +31,7 @@ class Parcel(NamedTuple):
     is_delta: bool = False
     has_more: bool = False
     digest: str = ""
+    place: str = ""
 
 
 class Fetcher(ABC):

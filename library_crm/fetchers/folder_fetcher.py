@@ -92,11 +92,15 @@ class FolderFetcher(Fetcher):
         with file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
             file.seek(0)
-            yield Parcel(names[0], file, digest=digest, has_more=len(names) > 1)
+            # The name may be in an encoding of its own.
+            name = os.fsencode(names[0]).decode(errors="replace")
+            yield Parcel(
+                name, file, digest=digest, has_more=len(names) > 1, place=names[0]
+            )
 
     def dispose(self, parcel):
         try:
-            (self.folder / parcel.name).unlink(missing_ok=True)
+            (self.folder / parcel.place).unlink(missing_ok=True)
         except OSError as error:
             raise self._get_error(error) from error
 
@@ -104,6 +108,6 @@ class FolderFetcher(Fetcher):
         try:
             aside = self.folder / "refused"
             aside.mkdir(exist_ok=True)
-            (self.folder / parcel.name).replace(aside / parcel.name)
+            (self.folder / parcel.place).replace(aside / parcel.place)
         except OSError as error:
             raise self._get_error(error) from error

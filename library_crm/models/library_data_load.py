@@ -736,6 +736,15 @@ class LibraryDataLoad(models.Model):
         self.env["library.service.usage.stage"].search(
             [("load_id", "not in", at_work.ids)]
         ).unlink()
+        # A gate sends every few minutes; what it sent is told long enough.
+        self.search(
+            [
+                ("source_id.format", "=", "webhook"),
+                ("state", "not in", ("queued", "running")),
+                ("create_date", "<", now - timedelta(days=self._KEEP_REFUSALS_DAYS)),
+            ],
+            limit=10_000,
+        ).unlink()
         self.env["library.data.refusal"].search(
             [("create_date", "<", now - timedelta(days=self._KEEP_REFUSALS_DAYS))]
         ).unlink()

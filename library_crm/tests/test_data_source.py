@@ -537,6 +537,14 @@ class TestDataSource(DataSourceCase):
         self.assertEqual(list(folder.iterdir()), [])
         self.assertFalse(loads.mapped("file")[0])
 
+    def test_file_whose_name_is_no_unicode_is_loaded_too(self):
+        source, folder = self.make_folder()
+        content = b"cardnumber,surname,branchcode,categorycode\n1,A,TMAIN,TADULT\n"
+        self.put(folder, os.fsdecode(b"m\xfcller.csv"), content)
+        load = self.pull(source)
+        self.assertEqual((load.state, load.file_name), ("done", "m\ufffdller.csv"))
+        self.assertEqual(list(folder.iterdir()), [])
+
     def test_file_that_is_being_written_is_left_for_the_next_time(self):
         source, folder = self.make_folder()
         content = b"cardnumber,surname,branchcode,categorycode\n1,A,TMAIN,TADULT\n"

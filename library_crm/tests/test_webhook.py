@@ -1,6 +1,8 @@
 import json
 from datetime import timedelta
 
+from freezegun import freeze_time
+
 from odoo import fields
 from odoo.tests import HttpCase, new_test_user, tagged
 from odoo.tools import mute_logger
@@ -148,6 +150,17 @@ class TestWebhook(LibraryCommon, HttpCase):
         load = self.env["library.data.load"].browse(answer["load"])
         self.assertEqual(load.forbidden_columns, "title, isbn")
         self.assertNotIn("Secret", str(load.read()))
+
+    def test_what_was_sent_is_forgotten_after_a_month_and_stays_counted(self):
+        answer = self.send([self.make_use("a")]).json()
+        load = self.env["library.data.load"].browse(answer["load"])
+        with freeze_time(fields.Datetime.now() + timedelta(days=29)):
+            load._gc_personal_data()
+        self.assertTrue(load.exists())
+        with freeze_time(fields.Datetime.now() + timedelta(days=31)):
+            load._gc_personal_data()
+        self.assertFalse(load.exists())
+        self.assertEqual(len(self.get_uses()), 1)
 
     def test_dry_run_says_what_would_be_counted(self):
         answer = self.send([self.make_use("a")], dry_run=1).json()
