@@ -1,7 +1,7 @@
 import base64
 from datetime import date, timedelta
 
-from odoo.exceptions import AccessError
+from odoo.exceptions import AccessError, UserError
 from odoo.tests import tagged
 from odoo.tools import SQL
 
@@ -631,3 +631,81 @@ class TestDataLoadPatrons(LibraryCommon):
         source = self.source.copy({"company_id": self.other_library.id})
         load = self._load(row, source=source, user=self.env.user)
         self.assertEqual(load.rows_new, 1)
+
+
+@tagged("post_install", "-at_install")
+class TestBulk(LibraryCommon):
+    """What is asked once for many records is not asked less."""
+
+    def _create(self, *vals_list):
+        return (
+            self.env["library.patron"]
+            ._in_bulk()
+            .create([{"company_id": self.library.id, **vals} for vals in vals_list])
+        )
+
+    def test_what_belongs_to_another_library_is_refused_among_many(self):
+        bruno = self.bruno.partner_id
+        bruno.company_id = self.library
+        company = self.env["res.company"].create({"name": "Third"})
+        user = self.env["res.users"].create(
+            {
+                "name": "Elsewhere",
+                "login": "elsewhere",
+                "company_id": company.id,
+                "company_ids": [(6, 0, company.ids)],
+            }
+        )
+        other_company = {"company_id": self.other_library.id}
+        for wrong in (
+            {"branch_id": self.other_branch.id},
+            {"guardian_id": self.other_patron.id},
+            {"liaison_id": user.id},
+            {"partner_id": bruno.id, **other_company},
+            {"branch_id": self.main.id, **other_company},
+        ):
+            with self.subTest(wrong=wrong), self.assertRaises(UserError):
+                self._create(
+                    {"name": "Right", "branch_id": self.main.id},
+                    {"name": "Right too", "branch_id": self.north.id},
+                    {"name": "Wrong", **wrong},
+                )
+
+    def test_defaults_are_those_of_records_made_one_by_one(self):
+        self.env["ir.default"].set("library.patron", "preferred_channel", "post")
+        self.env["ir.default"].set("res.partner", "comment", "New")
+        given = (
+            {"name": "One"},
+            {"name": "Two", "preferred_channel": "phone"},
+            {"name": "Three", "comment": "Own"},
+            {"name": "Four"},
+        )
+        together = self._create(*given)
+        alone = self.env["library.patron"].concat(
+            *(
+                self.env["library.patron"].create(
+                    {"company_id": self.library.id, **vals}
+                )
+                for vals in given
+            )
+        )
+        own = {"id", "partner_id", "display_name", "commercial_partner_id"}
+        names = [
+            name
+            for name, field in alone._fields.items()
+            if field.store and name not in own and field.type != "one2many"
+        ]
+        for one, other in zip(together, alone, strict=True):
+            for name in names:
+                with self.subTest(patron=one.name, field=name):
+                    if alone._fields[name].comodel_name != "res.partner":
+                        self.assertEqual(one[name], other[name])
+
+    def test_each_record_gets_lists_of_its_own(self):
+        Patron = self.env["library.patron"]._in_bulk()
+        interest = self.env["library.interest"].create({"name": "Maps"})
+        self.env["ir.default"].set("library.patron", "interest_ids", interest.ids)
+        values = [Patron._add_missing_default_values({"name": n}) for n in "abc"]
+        values[0]["interest_ids"].clear()
+        values[1]["interest_ids"].clear()
+        self.assertTrue(values[2]["interest_ids"])
