@@ -767,18 +767,17 @@ class PatronLoader(Loader):
             SQL(
                 """
                 SELECT %(columns)s, patron.id, %(state)s
-                  FROM library_patron patron
+                  FROM (%(named)s) named
+                  JOIN library_patron patron ON patron.id = named.id
                   %(joins)s
-                 WHERE patron.company_id = %(company)s
-                   AND (patron.card_number = ANY(%(cards)s)
-                        OR patron.ils_ref = ANY(%(refs)s))
                 """,
                 columns=SQL(", ").join(column for __, column in _COLUMNS),
                 state=_STATE,
                 joins=_JOINS,
-                company=self.company.id,
-                cards=[item.numbers[0] for item in items if item.numbers[0]],
-                refs=[item.numbers[1] for item in items if item.numbers[1]],
+                named=self._sql_named(
+                    [item.numbers[0] for item in items if item.numbers[0]],
+                    [item.numbers[1] for item in items if item.numbers[1]],
+                ),
             )
         ):
             known = dict(zip((*names, "id", "state_digest"), found, strict=True))
@@ -787,6 +786,23 @@ class PatronLoader(Loader):
             if known["ils_ref"]:
                 by_ref[known["ils_ref"]] = known
         return by_card, by_ref
+
+    def _sql_named(self, cards, refs):
+        """A query of the ids of patrons with one of these cards or references."""
+        return SQL(
+            """
+            SELECT id
+              FROM (%(cards)s) by_card
+             UNION
+            SELECT id
+              FROM library_patron
+             WHERE company_id = %(company)s
+               AND ils_ref = ANY(%(refs)s)
+            """,
+            company=self.company.id,
+            cards=self.sql_cards(cards),
+            refs=refs,
+        )
 
     def _get_known(self, item, by_card, by_ref):
         card, ref = item.numbers
@@ -809,13 +825,11 @@ class PatronLoader(Loader):
         rows = self.env.execute_query(
             SQL(
                 """
-                SELECT id, card_number, ils_ref
-                  FROM library_patron
-                 WHERE company_id = %(company)s
-                   AND (card_number = ANY(%(keys)s) OR ils_ref = ANY(%(keys)s))
+                SELECT patron.id, patron.card_number, patron.ils_ref
+                  FROM (%s) named
+                  JOIN library_patron patron ON patron.id = named.id
                 """,
-                company=self.company.id,
-                keys=keys,
+                self._sql_named(keys, keys),
             )
         )
         return {

@@ -51,6 +51,16 @@ class TestIndexes(LibraryCommon):
         )
         self.assertIn("library_patron_card_uniq", plan)
 
+    def test_cards_of_a_batch_are_found_by_the_same_index(self):
+        source = self.env["library.data.source"].create({"name": "Patrons"})
+        load = self.env["library.data.load"].create({"source_id": source.id})
+        loader = source._get_loader()(load, source._make_file_format(), False)
+        sql = loader.sql_cards([f"{number:032}" for number in range(5000)])
+        self.env.cr.execute(f"EXPLAIN {sql.code}", list(sql.params))
+        plan = "\n".join(line for (line,) in self.env.cr.fetchall())
+        self.assertIn("Index Scan using library_patron_card_uniq", plan)
+        self.assertNotIn("library_patron__card_number_index", plan)
+
     def test_first_page_of_the_list_comes_from_one_index(self):
         order = self.env["library.patron"]._order
         plan = self._plan([], order=order, limit=80)
