@@ -6,7 +6,15 @@ its database schema. Columns that came or went with a release of Koha are all li
 
 from .encoding import as_utf8, guess_encoding
 from .file_format import TableFormat
-from .table import Layout, RowError, read_date, read_number, read_text
+from .table import (
+    Layout,
+    Row,
+    RowError,
+    read_date,
+    read_moment,
+    read_number,
+    read_text,
+)
 
 CARD_LIMIT = 64
 _NAME_LIMIT = 120
@@ -117,7 +125,8 @@ class _KohaFormat(TableFormat):
         if row.error:
             return row
         try:
-            return row._replace(values=self._get_values(row.cells, self._date_format))
+            values = self._get_values(row.cells, self._date_format)
+            return Row(row.line, row.cells, values)
         except RowError as error:
             return row._replace(error=error)
 
@@ -243,29 +252,27 @@ def convert_patron(cells, date_format):
 
 def _statistic_values(cells, date_format):
     kind = _required(cells, "type", CARD_LIMIT).lower()
-    if kind in IGNORED_TYPES:
-        return {"service_code": None}
-    if kind not in SERVICES:
+    service = SERVICES.get(kind)
+    if not service:
+        if kind in IGNORED_TYPES:
+            return {"service_code": None}
         raise RowError("unknown_type", "type", kind, ", ".join(SERVICES))
     moment = _required(cells, "datetime", CARD_LIMIT)
-    day = read_date(cells, "datetime", date_format)
+    day, time = read_moment(cells, "datetime", date_format)
     if not day:
         raise RowError("date", "datetime", moment, date_format)
     branch = _required(cells, "branch", CARD_LIMIT)
     ils_ref = read_number(cells, "borrowernumber", CARD_LIMIT)
     card = read_number(cells, "cardnumber", CARD_LIMIT)
-    patron = ils_ref or card
-    time = moment.replace("T", " ").partition(" ")[2]
+    patron = f"\n{ils_ref}" if ils_ref else f"card\n{card}"
     return {
         "date": day,
         "branch_code": branch,
-        "service_code": SERVICES[kind],
+        "service_code": service,
         "ils_ref": ils_ref or None,
         "card_number": card or None,
         "quantity": 1,
-        "identity": "\n".join(
-            (day.isoformat(), time, branch, kind, "" if ils_ref else "card", patron)
-        ),
+        "identity": f"{day}\n{time}\n{branch}\n{kind}\n{patron}",
     }
 
 

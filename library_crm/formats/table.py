@@ -1,12 +1,13 @@
 """Delimited text with a header: what every file of rows has in common."""
 
-import codecs
 import csv
+import io
 import re
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date
 from functools import lru_cache
+from operator import itemgetter
 from typing import NamedTuple
 
 DELIMITERS = ",;\t|"
@@ -36,6 +37,9 @@ _FORMULA_ERRORS = {
 }
 # A quoted cell may run over lines; over more than these it was not closed.
 _LINES_OF_A_ROW = 20
+# Bytes that are read at once, characters that may be without one cell being longer than
+# Python's csv takes, and rows that are written at once.
+_CHUNK, _LONG_CHUNK, _BATCH = 1 << 16, 1 << 17, 1000
 # The header of a file that ``clean`` has written, and how that begins.
 _LINE, _PROBLEM = "#line", "#problem"
 CLEAN_MARK = f"{_LINE},{_PROBLEM},".encode()
@@ -135,9 +139,9 @@ class Table:
     """
 
     def __init__(self, file, layout, encoding="UTF-8"):
-        self._lines = (line.decode(errors="replace") for line in file)
+        self._lines = _Lines(file)
         self._encoding = encoding
-        header = next(self._lines, "").removeprefix("\N{ZERO WIDTH NO-BREAK SPACE}")
+        header = _decode(file.readline()).removeprefix("\N{ZERO WIDTH NO-BREAK SPACE}")
         if not header.strip():
             raise FileError("empty", expected=", ".join(layout.used))
         known = {*layout.used, *layout.unused, *layout.forbidden, _LINE, _PROBLEM}
@@ -190,24 +194,61 @@ class Table:
     def split(self):
         """Yield the line, the cells of the used columns in the order of ``columns``,
         and the error (or None) of each row that is not blank."""
+        lines = self._lines
+        while chunk := lines.take_chunk():
+            text = _decode(chunk)
+            first = lines.number + 1
+            end = lines.number + text.count("\n") + (not text.endswith("\n"))
+            if len(text) <= _LONG_CHUNK and not self._find_unusual(text):
+                lines.number = end
+                yield from self._split_plain(text, first)
+            else:
+                lines.give_back(io.BytesIO(chunk))
+                while lines.number < end or lines.given_back:
+                    row = self._read_row()
+                    if not row:
+                        break
+                    if row[1] or row[2]:
+                        yield self._pick(*row)
+
+    def _find_unusual(self, text):
+        """What may make of lines something else than rows of plain cells."""
+        marks = '"\0\r' if self._is_clean else f"\"\0\r'#{BROKEN}"
+        return any(mark in text for mark in marks)
+
+    def _split_plain(self, text, line):
+        """Most files are plain from end to end: with as little as can be for a row."""
         width = len(self._names)
-        places = list(self._places.values())
-        for line, cells, error in self._split():
-            if error:
-                cells = []
+        pick = itemgetter(*self._places.values(), -1)
+        rows = csv.reader(text.split("\n"), delimiter=self._delimiter)
+        for number, cells in enumerate(rows, line):
+            if len(cells) != width or (self._is_clean and cells[1]):
+                if any(cells):
+                    yield self._pick(number, cells, None)
             elif self._is_clean:
-                line = int(cells[0])
-                if cells[1]:
-                    error = RowError(*cells[1].split("\t"))
-                    cells = cells if any(cells[2:]) else []
-            elif len(cells) < width or any(cell.strip() for cell in cells[width:]):
-                error = RowError("width", found=str(len(cells)), expected=str(width))
-                cells = []
-            if cells:
-                cells = [_clean_cell(cells[place]) for place in places]
-                if not self._is_clean:
-                    error = self._find_broken(cells)
-            yield line, cells, error
+                yield int(cells[0]), pick(cells)[:-1], None
+            elif any(cells):
+                yield number, [cell.strip() for cell in pick(cells)[:-1]], None
+
+    def _pick(self, line, cells, error):
+        """The row as ``split`` gives it, of a row with the cells of all columns."""
+        width = len(self._names)
+        if error:
+            cells = []
+        elif self._is_clean:
+            line = int(cells[0])
+            if cells[1]:
+                error = RowError(*cells[1].split("\t"))
+                cells = cells if any(cells[2:]) else []
+        elif len(cells) < width or any(cell.strip() for cell in cells[width:]):
+            error = RowError("width", found=str(len(cells)), expected=str(width))
+            cells = []
+        if cells:
+            cells = [cells[place] for place in self._places.values()]
+            if not self._is_clean:
+                cells = list(map(_clean_cell, cells))
+                error = self._find_broken(cells)
+        return line, cells, error
 
     def _find_broken(self, cells):
         text = "".join(cells)
@@ -220,31 +261,28 @@ class Table:
                 return RowError("formula_error", column, cell)
         return None
 
-    def _split(self):
-        """Yield the line, the cells and the error of each row that is not blank.
+    def _read_row(self):
+        """The line, the cells and the error of the next row, or None at the end.
 
         A quote that is left open would swallow the rows after it; they are given
         back, and only the row with the quote is lost.
         """
-        lines = _Lines(self._lines)
-        reader = csv.reader(lines, delimiter=self._delimiter)
-        while True:
-            lines.start_row()
-            line = lines.number + 1
-            try:
-                cells = next(reader)
-                error = None
-            except StopIteration:
-                return
-            except csv.Error as malformed:
-                cells = []
-                error = RowError("malformed", found=str(malformed))
-            if len(lines.taken) > 1 and (error or len(lines.taken) > _LINES_OF_A_ROW):
-                lines.give_back()
-                reader = csv.reader(lines, delimiter=self._delimiter)
-                error = RowError("open_quote")
-            if error or any(cells):
-                yield line, cells, error
+        lines = self._lines
+        lines.taken = []
+        line = lines.number + 1
+        error = None
+        try:
+            cells = next(csv.reader(lines, delimiter=self._delimiter))
+        except StopIteration:
+            return None
+        except csv.Error as malformed:
+            cells = []
+            error = RowError("malformed", found=str(malformed))
+        if len(lines.taken) > 1 and (error or len(lines.taken) > _LINES_OF_A_ROW):
+            lines.number -= len(lines.taken) - 1
+            lines.give_back(lines.taken[1:])
+            error = RowError("open_quote")
+        return line, cells if any(cells) else [], error
 
 
 def clean(source, target, layout, encoding="UTF-8"):
@@ -280,11 +318,12 @@ class CleanWriter:
     """
 
     def __init__(self, target, columns):
-        self._writer = csv.writer(
-            codecs.getwriter("utf-8")(target), lineterminator="\n"
-        )
+        self._target = target
+        self._text = io.StringIO()
+        self._writer = csv.writer(self._text, lineterminator="\n")
         self._blank = [""] * len(columns)
         self._writer.writerow([_LINE, _PROBLEM, *columns])
+        self._flush()
 
     def add(self, line, cells, error=None):
         """
@@ -292,11 +331,25 @@ class CleanWriter:
         :param list cells: its texts; empty if they are not known
         :param RowError error: what is wrong with it
         """
-        problem = ""
-        if error:
-            told = (error.reason, error.column, error.found, error.expected)
-            problem = "\t".join(" ".join(part.split()) for part in told)
-        self._writer.writerow([line, problem, *(cells or self._blank)])
+        self.add_all([(line, cells, error)])
+
+    def add_all(self, rows):
+        """:param rows: triples of what ``add`` takes"""
+        self._writer.writerows(
+            [line, _tell(error) if error else "", *(cells or self._blank)]
+            for line, cells, error in rows
+        )
+        self._flush()
+
+    def _flush(self):
+        self._target.write(self._text.getvalue().encode())
+        self._text.seek(0)
+        self._text.truncate()
+
+
+def _tell(error):
+    told = (error.reason, error.column, error.found, error.expected)
+    return "\t".join(" ".join(part.split()) for part in told)
 
 
 def guard_formula(cell):
@@ -338,15 +391,21 @@ def read_date(cells, column, date_format):
     :param str date_format: a key of ``DATE_FORMATS``; ISO is read beside it
     :raise RowError: if it is no day of the calendar between 1850 and 9999
     """
+    return read_moment(cells, column, date_format)[0]
+
+
+def read_moment(cells, column, date_format):
+    """The day, as ``read_date`` gives it, and what stands after it."""
     text = cells.get(column, "")
     if not text:
-        return None
-    found = _read_day(text.replace("T", " ").partition(" ")[0], date_format)
-    if found is False:
+        return None, ""
+    written, __, time = text.replace("T", " ").partition(" ")
+    day = _read_day(written, date_format)
+    if day is False:
         if text.strip("-/. ").lower() in _NO_DATE:
-            return None
+            return None, ""
         raise RowError("date", column, text, date_format)
-    return found
+    return day, time
 
 
 @lru_cache(maxsize=10_000)  # the days of a file are few, its rows many
@@ -365,11 +424,14 @@ def _read_day(day, date_format):
 
 
 class _Lines:
-    """Lines that can be given back, counted from the line after the header."""
+    """The lines of a binary file as text; they can be given back, or many be taken.
 
-    def __init__(self, lines):
-        self._lines = lines
-        self._given_back = []
+    ``number`` is that of the line that was read last, the header being the first.
+    """
+
+    def __init__(self, file):
+        self._file = file
+        self.given_back = []
         self.taken = []
         self.number = 1
 
@@ -377,18 +439,26 @@ class _Lines:
         return self
 
     def __next__(self):
-        line = self._given_back.pop() if self._given_back else next(self._lines)
+        line = self.given_back.pop() if self.given_back else self._file.readline()
+        if not line:
+            raise StopIteration
         self.taken.append(line)
         self.number += 1
-        return line
+        return _decode(line)
 
-    def start_row(self):
-        self.taken = []
+    def take_chunk(self):
+        """Whole lines, uncounted: what is there at once, so that a file that breaks
+        later gives the rows before."""
+        chunk = self._file.read1(_CHUNK)
+        return chunk if chunk.endswith(b"\n") else chunk + self._file.readline()
 
-    def give_back(self):
-        """All but the first line of the row."""
-        self._given_back.extend(reversed(self.taken[1:]))
-        self.number -= len(self.taken) - 1
+    def give_back(self, lines):
+        """Lines in bytes, uncounted, to be the next."""
+        self.given_back.extend(reversed(list(lines)))
+
+
+def _decode(line):
+    return line.decode(errors="replace")
 
 
 def split_header(header, delimiter):

@@ -30,11 +30,12 @@ class UsageLoader(Loader):
 
     def __init__(self, load, file_format, dry_run):
         super().__init__(load, file_format, dry_run)
-        self._key = bytes.fromhex(self.source.sudo().key)
+        key = bytes.fromhex(self.source.sudo().key)
+        self._keyed = hashlib.blake2b(digest_size=12, key=key)
         self._today = fields.Date.context_today(load)
         self._patrons = {"ils_ref": {}, "card_number": {}}
         self._services = {
-            service.code: service.id
+            service.code: (service.id, service.channel)
             for service in self.env["library.service"].search(
                 [("company_id", "in", (self.company.id, False))],
                 order="company_id DESC",
@@ -56,6 +57,7 @@ class UsageLoader(Loader):
         rows = list(map(self.convert, rows))
         by_ref = self._find_patrons("ils_ref", rows)
         by_card = self._find_patrons("card_number", rows)
+        services, branches = self._services, self._branches
         seen = Counter()
         staged = []
         for row in rows:
@@ -63,29 +65,33 @@ class UsageLoader(Loader):
                 self.refuse(row, self.describe(row.error))
                 continue
             values = row.values
-            if not values["service_code"]:
+            code = values["service_code"]
+            if not code:
                 self.counts["ignored"] += 1
                 continue
             patron = by_ref.get(values["ils_ref"]) or by_card.get(values["card_number"])
-            if reason := self._get_refusal(values, patron):
-                self.refuse(row, reason)
-                continue
+            day, branch = values["date"], values["branch_code"]
+            is_known = patron and code in services and branch in branches
+            if not is_known or day > self._today:
+                if reason := self._get_refusal(values, patron):
+                    self.refuse(row, reason)
+                    continue
             key = self._get_external_ref(values["identity"])
             seen[key] += 1
             staged.append(
                 (
                     key if seen[key] == 1 else f"{key}.{seen[key]}",
                     patron or "NULL",
-                    self._services[values["service_code"]],
-                    self._branches[values["branch_code"]],
-                    values["date"],
+                    branches[branch],
+                    day,
                     values["quantity"],
+                    *services[code],
                 )
             )
         if not staged:
             return
-        # None of these texts needs a quote in an array: numbers, days, and keys of
-        # letters, digits, "-", "_" and ".".
+        # None of these texts needs a quote in an array: numbers, days, names of
+        # channels, and keys of letters, digits, "-", "_" and ".".
         columns = (
             f"{{{','.join(map(str, column))}}}" for column in zip(*staged, strict=True)
         )
@@ -93,8 +99,8 @@ class UsageLoader(Loader):
             SQL(
                 """
                 INSERT INTO library_service_usage_stage (
-                       load_id, row_count, keys, patron_ids, service_ids, branch_ids,
-                       dates, quantities
+                       load_id, row_count, keys, patron_ids, branch_ids, dates,
+                       quantities, service_ids, channels
                        )
                 VALUES %s
                 """,
@@ -103,7 +109,8 @@ class UsageLoader(Loader):
         )
 
     def _get_external_ref(self, identity):
-        digest = hashlib.blake2b(identity.encode(), digest_size=12, key=self._key)
+        digest = self._keyed.copy()
+        digest.update(identity.encode())
         return base64.urlsafe_b64encode(digest.digest()).decode()
 
     def _find_patrons(self, name, rows):
@@ -180,11 +187,30 @@ class UsageLoader(Loader):
                            batch.service_ids::int[],
                            batch.branch_ids::int[],
                            batch.dates::date[],
-                           batch.quantities::int[]
-                       ) WITH ORDINALITY
-                    AS rows (
-                       key, patron_id, service_id, branch_id, date, quantity, place
+                           batch.quantities::int[],
+                           batch.channels::text[]
                        )
+                    AS rows (
+                       key, patron_id, service_id, branch_id, date, quantity, channel
+                       )
+                 WHERE batch.load_id = %s
+                   AND %s
+            )
+            """,
+            self.load.id,
+            condition,
+        )
+
+    def _sql_staged_keys(self, condition):
+        """Their keys alone, with their place in the batch: the other columns would
+        cost the same again."""
+        return SQL(
+            """
+            (
+                SELECT batch.id, rows.*
+                  FROM library_service_usage_stage batch
+            CROSS JOIN LATERAL unnest(batch.keys::text[]) WITH ORDINALITY
+                    AS rows (key, place)
                  WHERE batch.load_id = %s
                    AND %s
             )
@@ -205,7 +231,16 @@ class UsageLoader(Loader):
             self._count()
             self._empty_stage()
             return
-        while self._merge_part():
+        # Rows of this load have keys of their own, and no other load of the source
+        # runs: in the first load of a source nothing has to be looked for.
+        [(has_rows,)] = self.env.execute_query(
+            SQL(
+                "SELECT EXISTS (SELECT FROM library_service_usage WHERE source_id = %s "
+                "AND external_ref IS NOT NULL)",
+                self.source.id,
+            )
+        )
+        while self._merge_part(are_new=not has_rows):
             yield
 
     def _number_alike(self):
@@ -226,7 +261,7 @@ class UsageLoader(Loader):
                            HAVING count(*) > 1
                        )) IS TRUE
                 """,
-                staged=self._sql_staged(SQL("TRUE")),
+                staged=self._sql_staged_keys(SQL("TRUE")),
             )
         )
         if not batches:
@@ -260,7 +295,7 @@ class UsageLoader(Loader):
                   FROM numbered
                  WHERE batch.id = numbered.id
                 """,
-                self._sql_staged(SQL("id = ANY(%s)", [id_ for (id_,) in batches])),
+                self._sql_staged_keys(SQL("id = ANY(%s)", [id_ for (id_,) in batches])),
             )
         )
 
@@ -274,17 +309,18 @@ class UsageLoader(Loader):
                     ON usage.source_id = %s
                    AND usage.external_ref = staged.key
                 """,
-                self._sql_staged(SQL("TRUE")),
+                self._sql_staged_keys(SQL("TRUE")),
                 self.source.id,
             )
         )
         self.counts["new"] += new
         self.counts["unchanged"] += known
 
-    def _merge_part(self):
+    def _merge_part(self, are_new):
         """Merge the last batches of those that are staged: files mostly end with the
         newest use, and so the last use of most patrons is written once.
 
+        :param bool are_new: none of them can be there already
         :return: whether there were any
         """
         [(staged, first)] = self.env.execute_query(
@@ -309,14 +345,14 @@ class UsageLoader(Loader):
         added = self.env["library.service.usage"].insert_rows(
             SQL(
                 """
-                SELECT staged.patron_id, staged.service_id, staged.branch_id,
-                       staged.date, staged.quantity, service.channel, %s, staged.key
+                SELECT patron_id, service_id, branch_id, date, quantity, channel, %s,
+                       key
                   FROM %s staged
-                  JOIN library_service service ON service.id = staged.service_id
                 """,
                 self.source.id,
                 self._sql_staged(part),
-            )
+            ),
+            are_new=are_new,
         )
         self.env.cr.execute(
             SQL(

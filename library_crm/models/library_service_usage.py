@@ -185,7 +185,7 @@ class LibraryServiceUsage(models.Model):
 
     @api.model
     @api.private
-    def insert_rows(self, rows):
+    def insert_rows(self, rows, are_new=False):
         """Add many rows in one statement: no record is made of them, no rule of Python
         is asked. They are rolled up, and the patrons know of their last use.
 
@@ -195,9 +195,15 @@ class LibraryServiceUsage(models.Model):
 
         :param SQL rows: a query of patron, service, branch, date, quantity, channel,
             source and external reference
+        :param bool are_new: none of their references is there already, which saves
+            looking for it; if one is, the unique index refuses all of them
         :return: how many rows were added
         :rtype: int
         """
+        leave_out = SQL(
+            "ON CONFLICT (source_id, external_ref) WHERE external_ref IS NOT NULL "
+            "DO NOTHING"
+        )
         self.env.flush_all()
         [(added,)] = self.env.execute_query(
             SQL(
@@ -215,9 +221,7 @@ class LibraryServiceUsage(models.Model):
                            source_id, external_ref
                            )
                  LEFT JOIN library_patron patron ON patron.id = given.patron_id
-               ON CONFLICT (source_id, external_ref)
-                     WHERE external_ref IS NOT NULL
-                        DO NOTHING
+                 %(on_conflict)s
                  RETURNING *
                 ),
                 rolled_up AS (%(roll_up)s),
@@ -237,6 +241,7 @@ class LibraryServiceUsage(models.Model):
                 SELECT count(*) FROM added
                 """,
                 rows=rows,
+                on_conflict=SQL() if are_new else leave_out,
                 age_band=self._sql_age_band(),
                 roll_up=self._sql_roll_up(SQL("added"), 1),
             )

@@ -22,3 +22,4 @@ class LibraryServiceUsageStage(models.Model):
     branch_ids = fields.Text(required=True)
     dates = fields.Text(required=True)
     quantities = fields.Text(required=True)
+    channels = fields.Text(required=True)

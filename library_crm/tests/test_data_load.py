@@ -410,6 +410,7 @@ class TestDataLoad(LibraryCommon):
             "branch_ids": f"{{{self.main.id}}}",
             "dates": "{2025-01-01}",
             "quantities": "{1}",
+            "channels": "{onsite}",
         }
         Stage.create([{**values, "load_id": load.id}])
         load.state = "running"
