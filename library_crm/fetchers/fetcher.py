@@ -23,6 +23,8 @@ class Parcel(NamedTuple):
     ``cursor`` is where to go on once it is loaded; ``is_delta`` says that it holds only
     what has changed, ``has_more`` that more can be fetched at once. ``digest`` tells
     the same file from another, ``place`` is where the fetcher finds it again.
+    ``dropped`` names what may not be kept and was dropped, ``remarks`` are texts for
+    whoever looks at the load.
     """
 
     name: str
@@ -32,6 +34,8 @@ class Parcel(NamedTuple):
     has_more: bool = False
     digest: str = ""
     place: str = ""
+    dropped: tuple = ()
+    remarks: tuple = ()
 
 
 class Fetcher(ABC):

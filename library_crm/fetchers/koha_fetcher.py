@@ -97,4 +97,17 @@ class KohaFetcher(Fetcher):
                 cursor=json.dumps(place),
                 is_delta=bool(since) or is_part,
                 has_more=bool(reader.rest),
+                dropped=tuple(sorted(reader.forbidden)),
+                remarks=tuple(self._make_remarks(reader)),
+            )
+
+    def _make_remarks(self, reader):
+        if reader.hidden:
+            yield self.env._(
+                "Koha hides patrons of other libraries from this account: they are "
+                "not read."
+            )
+        if reader.anonymized:
+            yield self.env._(
+                "Made anonymous in Koha, and left out: %s", len(reader.anonymized)
             )

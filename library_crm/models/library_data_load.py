@@ -168,12 +168,13 @@ class LibraryDataLoad(models.Model):
                 done = load.rows_read + load._get_rows_counted()
                 load.progress = min(50 * done / (load.rows_total or 1), 99)
 
-    @api.depends("notes")
+    @api.depends("notes", "details")
     def _compute_notes_text(self):
         for load in self:
+            remarks = dict.fromkeys((load.details or {}).get("remarks", ()), 1)
             load.notes_text = "\n".join(
                 f"{note} ({count})" if count > 1 else note
-                for note, count in (load.notes or {}).items()
+                for note, count in {**remarks, **(load.notes or {})}.items()
             )
 
     @api.depends("file_name")
@@ -266,6 +267,10 @@ class LibraryDataLoad(models.Model):
                         "ended_on": fields.Datetime.now(),
                     }
                 )
+            if parcel.dropped:
+                summary["forbidden_columns"] = ", ".join(parcel.dropped)
+            if parcel.remarks:
+                summary["details"] = {"remarks": parcel.remarks}
             load = self.create({**values, **summary, "state": "queued"})
             load._attach(cleaned)
         return load

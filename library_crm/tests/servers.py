@@ -243,9 +243,63 @@ class KohaServer(Server):
         return True
 
 
+#: Koha's definition of a patron: what each property may be; other ones there are not.
+KOHA_PATRON = {
+    **dict.fromkeys(("patron_id", "privacy", "privacy_guarantor_checkouts"), (int,)),
+    **dict.fromkeys(
+        ("sms_provider_id", "login_attempts", "checkouts_count", "overdues_count"),
+        (int, type(None)),
+    ),
+    **dict.fromkeys(
+        (
+            *("library_id", "category_id", "updated_on", "lang"),
+            "check_previous_checkout",
+        ),
+        (str,),
+    ),
+    **dict.fromkeys(
+        (
+            *("restricted", "autorenew_checkouts", "privacy_guarantor_fines"),
+            *("anonymized", "protected"),
+        ),
+        (bool,),
+    ),
+    **dict.fromkeys(
+        ("incorrect_address", "patron_card_lost"),
+        (bool, type(None)),
+    ),
+    **dict.fromkeys(("library", "_strings"), (dict, type(None))),
+    "account_balance": (int, float, type(None)),
+    "extended_attributes": (list,),
+    **dict.fromkeys(
+        (
+            *("cardnumber", "surname", "firstname", "preferred_name", "middle_name"),
+            *("title", "other_name", "initials", "pronouns", "gender", "userid"),
+            *("street_number", "street_type", "address", "address2", "city", "state"),
+            *("postal_code", "country", "email", "secondary_email", "phone", "mobile"),
+            *("secondary_phone", "fax", "sms_number", "date_of_birth"),
+            *("date_enrolled", "expiry_date", "date_renewed", "last_seen"),
+            *("staff_notes", "opac_notes", "relationship_type", "statistics_1"),
+            *("statistics_2", "overdrive_auth_token", "altaddress_street_number"),
+            *("altaddress_street_type", "altaddress_address", "altaddress_address2"),
+            *("altaddress_city", "altaddress_state", "altaddress_postal_code"),
+            *("altaddress_country", "altaddress_email", "altaddress_phone"),
+            *("altaddress_notes", "altcontact_firstname", "altcontact_surname"),
+            *("altcontact_address", "altcontact_address2", "altcontact_city"),
+            *("altcontact_state", "altcontact_postal_code", "altcontact_country"),
+            "altcontact_phone",
+        ),
+        (str, type(None)),
+    ),
+}
+_EMPTY = {bool: False, int: 0, str: "", list: []}
+
+
 def make_patron(number, **values):
-    """A patron as Koha's API gives one, with what must not be kept."""
+    """A patron as Koha's API gives one: with every property of the definition, also
+    what must not be kept."""
     return {
+        **{name: _EMPTY.get(kinds[-1]) for name, kinds in KOHA_PATRON.items()},
         "patron_id": number,
         "cardnumber": f"{number:06}",
         "surname": f"Person {number}",

@@ -94,14 +94,22 @@ class TestConnectorKoha(ConnectorCase):
         self.assertLessEqual(set(koha_rest.COLUMNS.values()), set(koha.PATRONS.used))
         self.assertFalse(koha_rest.FORBIDDEN & koha_rest.COLUMNS.keys())
 
+    def test_names_are_those_of_the_definition_of_koha(self):
+        self.assertEqual(
+            koha_rest.COLUMNS.keys() - servers.KOHA_PATRON.keys(), {"guarantor_id"}
+        )
+        for name, value in servers.make_patron(5).items():
+            with self.subTest(name):
+                self.assertIsInstance(value, servers.KOHA_PATRON[name])
+
     def test_what_must_not_be_kept_never_comes_out(self):
         reader = koha_rest.read_patrons(self.open())
         rows = list(reader)
         self.assertNotIn("forbidden-", repr((rows, vars(reader))))
         self.assertEqual(
-            reader.forbidden,
-            {"userid", "staff_notes", "opac_notes", "extended_attributes"},
+            reader.forbidden, koha_rest.FORBIDDEN & servers.KOHA_PATRON.keys()
         )
+        self.assertGreater(reader.forbidden, {"userid", "staff_notes", "opac_notes"})
 
     def test_a_bad_patron_is_refused_and_the_others_come(self):
         for values, reason, column in (

@@ -370,6 +370,8 @@ class TestDataSource(DataSourceCase):
         self.assertEqual((load.state, load.rows_new), ("done", 7), load.message)
         self.assertFalse(load.is_delta)
         self.assertEqual(self.find_patron("000003").ils_ref, "3")
+        for dropped in ("staff_notes", "userid", "extended_attributes"):
+            self.assertIn(dropped, load.forbidden_columns)
         self.assertGreater(source.next_pull_on, fields.Datetime.now())
         self.koha.patrons[3].update(
             surname="Renamed", updated_on="2027-01-01T10:00:00+00:00"
@@ -380,6 +382,13 @@ class TestDataSource(DataSourceCase):
         self.assertEqual(self.find_patron("000003").name, "Test Renamed")
         queries = [query for __, __, query, __ in self.koha.seen if "q" in query]
         self.assertIn("updated_on", queries[-1]["q"])
+
+    def test_who_was_made_anonymous_is_left_out_and_the_load_says_so(self):
+        source = self.make_koha()
+        self.koha.patrons[3].update(anonymized=True)
+        load = self.pull(source)
+        self.assertEqual(load.rows_new, 6)
+        self.assertIn("anonymous in Koha, and left out: 1", load.notes_text)
 
     def test_who_has_not_changed_is_not_missing(self):
         source = self.make_koha(is_complete=True, missing_limit=100)

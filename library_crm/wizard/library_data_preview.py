@@ -215,6 +215,7 @@ class LibraryDataPreview(models.TransientModel):
             (self.env._("Written in"), guess.encoding.upper()),
             (self.env._("Columns parted by"), marks.get(guess.delimiter)),
             (self.env._("Names of the columns on line"), guess.header_line),
+            (self.env._("Sheets"), ", ".join(guess.sheets[:10])),
         ]
         for found in guess.dates:
             if found.evidence and found.date_format:
