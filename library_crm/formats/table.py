@@ -278,7 +278,10 @@ class Table:
         except csv.Error as malformed:
             cells = []
             error = RowError("malformed", found=str(malformed))
-        if len(lines.taken) > 1 and (error or len(lines.taken) > _LINES_OF_A_ROW):
+        # Few lines may be all that was left of the file: then the width tells.
+        if len(lines.taken) > 1 and (
+            error or len(lines.taken) > _LINES_OF_A_ROW or len(cells) < len(self._names)
+        ):
             lines.number -= len(lines.taken) - 1
             lines.give_back(lines.taken[1:])
             error = RowError("open_quote")

@@ -69,6 +69,31 @@ class Loader(ABC):
             return self.env._(
                 "%(column)s: the cell “%(found)s” holds a NUL byte.", **names
             )
+        if error.reason == "encoding":
+            return self.env._(
+                "%(column)s: “%(found)s” has letters that are not written in "
+                "%(expected)s, as the rest of the file is. Export the file again and "
+                "choose UTF-8.",
+                **names,
+            )
+        if error.reason == "formula_error":
+            return self.env._(
+                "%(column)s: “%(found)s” is the error of a formula of a spreadsheet; "
+                "write the value itself.",
+                **names,
+            )
+        if error.reason == "quantity":
+            return self.env._(
+                "%(column)s: “%(found)s” is not a number of uses; expected a whole "
+                "number, %(expected)s.",
+                **names,
+            )
+        if error.reason == "malformed":
+            return self.env._(
+                "The row can not be split into cells (%(found)s). Is a cell very long, "
+                "or is a quote missing?",
+                **names,
+            )
         if error.reason == "missing":
             return self.env._(
                 "%(column)s: the cell is empty; a value is required.", **names
@@ -85,9 +110,10 @@ class Loader(ABC):
                 **names,
             )
         if error.reason == "date":
-            names["expected"] = dict(
-                self.source._fields["date_format"]._description_selection(self.env)
-            )[error.expected]
+            written = self.source._fields["date_format"]._description_selection(
+                self.env
+            )
+            names["expected"] = dict(written).get(error.expected, error.expected)
             return self.env._(
                 "%(column)s: “%(found)s” is not a date; write it as in %(expected)s.",
                 **names,

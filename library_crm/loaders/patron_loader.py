@@ -593,11 +593,10 @@ class PatronLoader(Loader):
         can not be used."""
         if row.values:
             return tuple(row.values.get(name) or None for name in _KEYS)
-        return tuple(
-            " ".join(row.cells.get(self.get_column(name).strip().lower(), "").split())
-            or None
-            for name in _KEYS
-        )
+        columns = (self.get_column(name).strip().lower() for name in _KEYS)
+        # PostgreSQL can not be asked for a text with a NUL byte.
+        cells = (row.cells.get(column, "").replace("\0", "") for column in columns)
+        return tuple(" ".join(cell.split()) or None for cell in cells)
 
     def _get_conflict(self, item, same_card, same_ref):
         """That the card of the row is somebody else's."""
@@ -681,6 +680,9 @@ class PatronLoader(Loader):
         for name in ("card_number", "ils_ref", "phone", "birth_date", "enrolled_on"):
             if row.get(name):
                 values[name] = row[name]
+        if values.get("phone") and not any(map(str.isdigit, values["phone"])):
+            del values["phone"]
+            self.notes[self.env._("Phone without a digit: it was left out.")] += 1
         if row.get("email"):
             if email_normalize(row["email"]):
                 values["email"] = row["email"]

@@ -4,6 +4,7 @@ from . import (
     test_connector_http,
     test_connector_koha,
     test_data_load,
+    test_data_load_bad_input,
     test_data_load_full_disk,
     test_data_load_patrons,
     test_demo,
