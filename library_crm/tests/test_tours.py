@@ -52,3 +52,22 @@ class TestTours(LibraryCommon, HttpCase):
         self.assertEqual(patron.card_number, "0078")
         self.assertEqual(patron.membership_state, "active")
         self.assertEqual(enquiry.won_status, "won")
+
+    def test_source_is_set_up_from_a_sample_file(self):
+        source = self.env["library.data.source"].create(
+            {
+                "name": "Evergreen",
+                "format": "mapped_patrons",
+                "company_id": self.library.id,
+            }
+        )
+        self.start_tour(
+            "/odoo/action-library_crm.library_data_source_action",
+            "library_source_tour",
+            login="library_manager",
+        )
+        maja = self.env["library.patron"].search(
+            [("company_id", "=", self.library.id), ("card_number", "=", "0000501")]
+        )
+        self.assertEqual(maja.name, "Maja Lindqvist")
+        self.assertEqual(source.load_ids.rows_refused, 1)
