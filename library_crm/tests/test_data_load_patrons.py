@@ -649,13 +649,19 @@ class TestBulk(LibraryCommon):
         bruno = self.bruno.partner_id
         bruno.company_id = self.library
         company = self.env["res.company"].create({"name": "Third"})
-        user = self.env["res.users"].create(
-            {
-                "name": "Elsewhere",
-                "login": "elsewhere",
-                "company_id": company.id,
-                "company_ids": [(6, 0, company.ids)],
-            }
+        user, both = self.env["res.users"].create(
+            [
+                {
+                    "name": name,
+                    "login": name,
+                    "company_id": company.id,
+                    "company_ids": [(6, 0, companies.ids)],
+                }
+                for name, companies in (
+                    ("elsewhere", company),
+                    ("both", company + self.library),
+                )
+            ]
         )
         other_company = {"company_id": self.other_library.id}
         for wrong in (
@@ -668,7 +674,7 @@ class TestBulk(LibraryCommon):
             with self.subTest(wrong=wrong), self.assertRaises(UserError):
                 self._create(
                     {"name": "Right", "branch_id": self.main.id},
-                    {"name": "Right too", "branch_id": self.north.id},
+                    {"name": "Right too", "liaison_id": both.id},
                     {"name": "Wrong", **wrong},
                 )
 
@@ -676,6 +682,7 @@ class TestBulk(LibraryCommon):
         self.env["ir.default"].set("library.patron", "preferred_channel", "post")
         self.env["ir.default"].set("res.partner", "comment", "New")
         given = (
+            {"name": "Zero", "preferred_channel": "none", "comment": "Own"},
             {"name": "One"},
             {"name": "Two", "preferred_channel": "phone"},
             {"name": "Three", "comment": "Own"},
