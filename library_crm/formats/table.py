@@ -197,19 +197,17 @@ class Table:
         lines = self._lines
         while chunk := lines.take_chunk():
             text = _decode(chunk)
-            first = lines.number + 1
-            end = lines.number + text.count("\n") + (not text.endswith("\n"))
             if len(text) <= _LONG_CHUNK and not self._find_unusual(text):
-                lines.number = end
+                first = lines.number + 1
+                lines.number += text.count("\n")
                 yield from self._split_plain(text, first)
-            else:
-                lines.give_back(io.BytesIO(chunk))
-                while lines.number < end or lines.given_back:
-                    row = self._read_row()
-                    if not row:
-                        break
-                    if row[1] or row[2]:
-                        yield self._pick(*row)
+                continue
+            lines.give_back(io.BytesIO(chunk))
+            # A quoted cell may end in the next chunk, or give back lines of it.
+            while lines.given_back:
+                row = self._read_row()
+                if row and (row[1] or row[2]):
+                    yield self._pick(*row)
 
     def _find_unusual(self, text):
         """What may make of lines something else than rows of plain cells."""

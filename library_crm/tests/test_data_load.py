@@ -399,6 +399,19 @@ class TestDataLoad(LibraryCommon):
         self.assertEqual(found, undisturbed)
         self.assertFalse(self.env["library.service.usage.stage"].search([]))
 
+    def test_rows_that_are_alike_count_each_wherever_they_stand(self):
+        self.patch(type(self.env["library.data.load"]), "_BATCH", 2)
+        alike, other = (
+            f"2025-03-03 10:15:0{second},TMAIN,localuse" for second in range(2)
+        )
+        rows = ("datetime,branch,type", alike, alike, alike, other, alike)
+        load = self._load_rows(*rows, source=self.statistics)
+        self.assertCounts(load, 5, 5, 0, 0, 0, 0)
+        numbers = [use.external_ref.partition(".")[2] for use in self._use()]
+        self.assertEqual(sorted(numbers), ["", "", "2", "3", "4"])
+        load = self._load_rows(*rows, alike, source=self.statistics)
+        self.assertCounts(load, 6, 1, 0, 5, 0, 0)
+
     def test_rows_of_a_load_that_was_given_up_are_forgotten(self):
         Stage = self.env["library.service.usage.stage"]
         load = self._upload(self.statistics, self.statistics_file).sudo()

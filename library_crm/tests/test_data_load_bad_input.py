@@ -194,6 +194,12 @@ class TestBadInput(LibraryCommon):
                 self.assertEqual(load.refusal_ids.line, place + 2)
                 savepoint.rollback()
 
+    def test_spaces_around_a_cell_do_not_matter(self):
+        self._load(self.patrons, f"{PATRONS}\n 0801 , Ann\u00a0, TMAIN,TADULT ,, ,")
+        self.assertEqual(self._patron("0801").name, "Ann")
+        use = self._load(self.statistics, f"{USE}\n 2025-03-01 , TMAIN,issue , 0801 ")
+        self.assertEqual((use.rows_new, use.rows_refused), (1, 0))
+
     def test_zeros_before_a_number_stay(self):
         self._load(self.patrons, f"{PATRONS}\n000042,Zero,TMAIN,TADULT,,,")
         self.assertEqual(self._patron("000042").name, "Zero")
