@@ -170,6 +170,15 @@ class Loader(ABC):
             self.company.id,
         )
 
+    def sql_refs(self, refs):
+        """A query of the patrons with these references: ``ils_ref`` and ``id``."""
+        return SQL(
+            "SELECT ils_ref, id FROM library_patron "
+            "WHERE ils_ref = ANY(%s) AND company_id = %s",
+            refs,
+            self.company.id,
+        )
+
     def find_buried(self, numbers):
         """Of pairs of a card number and a reference, the set of those that belong to
         a person who was erased: their rows are left out, and kept nowhere."""

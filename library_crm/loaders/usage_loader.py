@@ -57,6 +57,15 @@ class UsageLoader(Loader):
         rows = list(map(self.convert, rows))
         by_ref = self._find_patrons("ils_ref", rows)
         by_card = self._find_patrons("card_number", rows)
+        strangers = {
+            numbers
+            for row in rows
+            if row.values and row.values["service_code"]
+            for numbers in [(row.values["card_number"], row.values["ils_ref"])]
+            if any(numbers) and not (by_card.get(numbers[0]) or by_ref.get(numbers[1]))
+        }
+        merged = self.find_merged(strangers) if strangers else {}
+        buried = self.find_buried(strangers) if strangers else set()
         services, branches = self._services, self._branches
         seen = Counter()
         staged = []
@@ -73,6 +82,11 @@ class UsageLoader(Loader):
             day, branch = values["date"], values["branch_code"]
             is_known = patron and code in services and branch in branches
             if not is_known or day > self._today:
+                numbers = (values["card_number"], values["ils_ref"])
+                if numbers in buried and not self.source.count_unknown_patrons:
+                    self.note_buried()
+                    continue
+                patron = patron or merged.get(numbers)
                 if reason := self._get_refusal(values, patron):
                     self.refuse(row, reason)
                     continue
@@ -123,19 +137,8 @@ class UsageLoader(Loader):
         asked = asked.difference(found, [None])
         if asked:
             found.update(dict.fromkeys(asked))
-            column = SQL.identifier(name)
-            found.update(
-                self.env.execute_query(
-                    SQL(
-                        "SELECT %(column)s, min(id) FROM library_patron "
-                        "WHERE %(column)s = ANY(%(asked)s) "
-                        "AND company_id = %(company)s GROUP BY 1",
-                        column=column,
-                        asked=list(asked),
-                        company=self.company.id,
-                    )
-                )
-            )
+            query = self.sql_cards if name == "card_number" else self.sql_refs
+            found.update(self.env.execute_query(query(list(asked))))
         return found
 
     def _get_refusal(self, values, patron):

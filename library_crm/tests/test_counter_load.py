@@ -209,6 +209,12 @@ class TestCounterLoad(DataSourceCase):
         self.assertIn("taken out", load.notes_text)
         self.assertUse(jan_eresource=5, feb_eresource=60)
 
+    def test_report_of_one_platform_takes_nothing_from_another(self):
+        requests = "Total_Item_Requests"
+        self.load("PR", ("Reedbed", "", requests, {"2026-01": 5}))
+        self.load("PR", ("Weir", "", requests, {"2026-01": 4}))
+        self.assertUse(jan_eresource=9)
+
     def test_longer_report_adds_its_months(self):
         requests = "Total_Item_Requests"
         self.load("PR", ("Reedbed", "", requests, {"2026-01": 5}))

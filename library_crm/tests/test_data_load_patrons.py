@@ -586,6 +586,44 @@ class TestDataLoadPatrons(LibraryCommon):
         self._erase(kept)
         self.assertEqual(self._counts(self._load(*rows)), (0, 0, 0, 2, 0))
 
+    def _load_use(self, *rows, **options):
+        source = self.env["library.data.source"].create(
+            {
+                "name": "Use",
+                "format": "koha_statistics",
+                "company_id": self.library.id,
+                **options,
+            }
+        )
+        header = "datetime,branch,type,borrowernumber,cardnumber"
+        load = self._load(*rows, header=header, source=source)
+        uses = self.env["library.service.usage"].search([("source_id", "=", source.id)])
+        return load, uses
+
+    def test_use_of_who_was_erased_is_left_out_and_not_kept(self):
+        self._load("1,A1,Erased,TMAIN,TADULT")
+        self._erase(self._patron("1"))
+        rows = ("2026-01-05,TMAIN,issue,1,", "2026-01-05,TMAIN,issue,,A1")
+        load, uses = self._load_use(*rows)
+        self.assertEqual(self._counts(load), (0, 0, 0, 2, 0))
+        self.assertIn("erased", load.notes_text)
+        self.assertFalse(load.refusal_ids)
+        self.assertFalse(uses)
+        # Where strangers are counted for nobody, this is one.
+        load, uses = self._load_use(*rows, count_unknown_patrons=True)
+        self.assertEqual(len(uses), 2)
+        self.assertFalse(uses.patron_id)
+
+    def test_use_under_a_number_that_was_merged_is_that_of_the_patron(self):
+        self._load("1,A1,One,TMAIN,TADULT", "2,A2,Two,TMAIN,TADULT")
+        kept = self._patron("1")
+        self._merge(kept, self._patron("2"))
+        __, uses = self._load_use(
+            "2026-01-05,TMAIN,issue,2,", "2026-01-05,TMAIN,issue,,A2"
+        )
+        self.assertEqual(uses.patron_id, kept)
+        self.assertEqual(len(uses), 2)
+
     def test_card_of_who_was_erased_may_go_to_somebody_else(self):
         row = "1,A1,Erased,TMAIN,TADULT"
         self._load(row)

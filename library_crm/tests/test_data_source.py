@@ -314,6 +314,9 @@ class TestDataSource(DataSourceCase):
             "transaction_gmt,op_code,pbarcode,stat group\n"
             "2026-01-05 10:00,o,0042,a\n2026-01-05 10:00,n,0042,a\n",
         )
+        # The branch is that of the source.
+        for text in ("Main", "Loan", "not counted"):
+            self.assertIn(text, form.result)
         form.save().action_apply()
         self.assertEqual(
             {value.found: value.service_id.code for value in source.value_ids},
