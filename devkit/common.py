@@ -125,6 +125,18 @@ def replace(folder: Path) -> Path:
     return making
 
 
+def put(path: Path, text: str, mode: int = 0o644) -> None:
+    """Let a file hold a text. Whoever reads it meanwhile finds all of it, or all of what
+    it held before: Odoo starts on these files while another command sets up."""
+    if path.exists() and path.read_text() == text:
+        return
+    making = path.with_name(path.name + ".new")
+    making.unlink(missing_ok=True)
+    making.touch(mode=mode)
+    making.write_text(text)
+    making.rename(path)
+
+
 def folder_size(folder: Path) -> int:
     """Bytes in a folder, also while another process is writing there."""
     size = 0

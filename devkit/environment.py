@@ -14,6 +14,7 @@ from devkit.common import (
     alone,
     follow,
     need_space,
+    put,
     replace,
     run,
     settings,
@@ -48,9 +49,8 @@ def make_environment(source: Source) -> None:
             listed = ["--requirement", wheels / "pins.txt"]
             run([*pip, "--find-links", wheels, *listed], env=environment(pip=True))
         stamp.write_text(wanted)
-    (next(VENV.glob("lib/python3*/site-packages")) / "odoo_source.pth").write_text(
-        f"{source.path}\n"
-    )
+    packages = next(VENV.glob("lib/python3*/site-packages"))
+    put(packages / "odoo_source.pth", f"{source.path}\n")
 
 
 def fetch_wheels(pins: str) -> Path:

@@ -3,6 +3,7 @@
 import os
 import time
 from pathlib import Path
+from tempfile import TemporaryFile
 
 import pytest
 
@@ -36,6 +37,13 @@ env["library.data.load"]._cron_run_pending()
 source._pull()
 env.cr.commit()
 """
+#: The same until all is loaded, whoever does it.
+RUN_ON = RUN + """
+while len(source.load_ids.filtered(lambda load: load.state == "done")) < 20:
+    env["library.data.load"]._cron_run_pending()
+    source._pull()
+    env.cr.commit()
+"""
 STATE = """
     SELECT (SELECT count(*) FROM library_data_load l WHERE l.source_id = s.id),
            (SELECT count(*) FROM library_data_load l
@@ -52,14 +60,14 @@ STATE = """
 """
 
 
-def put_files(folder):
-    for number in range(FILES):
-        rows = [
+def put_files(folder, files=FILES, rows=ROWS):
+    for number in range(files):
+        lines = [
             f"2026-01-{place % 28 + 1:02} {number:02}:00:{place % 60:02},FMAIN,issue"
-            for place in range(ROWS)
+            for place in range(rows)
         ]
         file = folder / f"{number}.csv"
-        file.write_text("\n".join(("datetime,branch,type", *rows)))
+        file.write_text("\n".join(("datetime,branch,type", *lines)))
         then = time.time() - 3600 + number
         os.utime(file, (then, then))
 
@@ -94,7 +102,7 @@ def test_killed_while_it_fetches_each_file_is_loaded_once():
             folder.rmdir()
 
 
-def test_two_jobs_fetch_a_file_once():
+def test_two_jobs_that_meet_load_each_file_once():
     with copy("library_test_fetched_twice") as database:
         at = Place(connection_info_for(database)[1], ("-d", database))
         at.run(MAKE)
@@ -103,12 +111,18 @@ def test_two_jobs_fetch_a_file_once():
         )
         folder = Path(folder)
         try:
-            put_files(folder)
-            jobs = [at.start(RUN) for _job in range(2)]
-            assert [job.wait() for job in jobs] == [0, 0]
+            # Many small ones, so that the jobs meet at every step.
+            files, rows = 20, 60
+            put_files(folder, files, rows)
+            with TemporaryFile("w+") as log:
+                jobs = [at.start(RUN_ON, log) for _job in range(3)]
+                ends = [job.wait() for job in jobs]
+                log.seek(0)
+                said = log.read()
+            assert ends == [0, 0, 0] and "Traceback" not in said, said
             at.run(RUN)
-            every = FILES * ROWS
-            assert at.ask(STATE) == [(FILES, FILES, every, every, every, every)]
+            every = files * rows
+            assert at.ask(STATE) == [(files, files, every, every, every, every)]
         finally:
             for file in folder.iterdir():
                 file.unlink()

@@ -23,6 +23,10 @@ from ..loaders import describe_file_error
 _logger = logging.getLogger(__name__)
 
 
+class SourceBusy(UserError):
+    """Another load of the source is running."""
+
+
 class LibraryDataLoad(models.Model):
     """One run of a source: a file goes in, counts and refused rows come out.
 
@@ -417,11 +421,11 @@ class LibraryDataLoad(models.Model):
         :param bool commit: keep each batch as soon as it is done
         :param file: the cleaned file; where it is not given, the stored one
         :return: whether the load has come to an end (else its time was up)
-        :raise UserError: if another load of the source is running
+        :raise SourceBusy: if another load of the source is running
         """
         self.ensure_one()
         if not self._try_lock(commit):
-            raise UserError(
+            raise SourceBusy(
                 self.env._(
                     "Another load of %(name)s is running. Wait until it is done.",
                     name=self.source_id.name,
@@ -449,10 +453,15 @@ class LibraryDataLoad(models.Model):
                 )
 
     def _run_locked(self, commit, file):
-        if self.state != "running":
-            self._restart()
-        self.write({"state": "running", "message": False})
+        if commit:
+            # From here on it is seen what others kept before they let go of the source.
+            self._commit(0)
+            if self.state not in ("draft", "queued", "running"):
+                return True
         try:
+            if self.state != "running":
+                self._restart()
+            self.write({"state": "running", "message": False})
             if commit:
                 self._commit(0)
                 return self._merge(commit, file)
@@ -716,15 +725,10 @@ class LibraryDataLoad(models.Model):
         """Run the loads that wait, the oldest first, and carry on those that were
         interrupted."""
         for load in self.search([("state", "in", ("queued", "running"))], order="id"):
-            # Locked: it is running elsewhere, or has to wait for one that is.
-            if not load._is_locked() and not load._run(commit=True):
-                return
-
-    def _is_locked(self):
-        with self.env.cr.savepoint(flush=False) as savepoint:
-            is_free = self._try_lock(session=False)
-            savepoint.rollback()
-        return not is_free
+            # Busy: it is running elsewhere, or has to wait for one that is.
+            with contextlib.suppress(SourceBusy):
+                if not load._run(commit=True):
+                    return
 
     @api.autovacuum
     def _gc_personal_data(self):

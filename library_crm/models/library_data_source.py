@@ -17,6 +17,7 @@ from ..formats.events import EventsFormat
 from ..formats.koha import KohaPatrons, KohaStatistics
 from ..formats.mapped import MappedFormat, Mapping, MappingError, ValueMap
 from ..loaders import CounterLoader, PatronLoader, UsageLoader
+from .library_data_load import SourceBusy
 
 _KINDS = {
     "koha_patrons": "patrons",
@@ -532,10 +533,12 @@ class LibraryDataSource(models.Model):
         self.ensure_one()
         IrCron = self.env["ir.cron"]
         with self._only_one() as is_free:
+            # From here on it is seen what others kept before they let go.
+            IrCron._commit_progress(0)
             while is_free and self._pull_part():
                 if not IrCron._commit_progress(1, remaining=1):
                     return False
-        return bool(IrCron._commit_progress(1))
+            return bool(IrCron._commit_progress(1))
 
     def _pull_part(self):
         """:return: whether more can be fetched at once"""
@@ -563,7 +566,11 @@ class LibraryDataSource(models.Model):
             self._note_pull(error)
             return False
         if load.state == "queued":
-            load._run(commit=True)
+            try:
+                load._run(commit=True)
+            except SourceBusy:
+                # The job that runs what waits was faster.
+                return False
         has_more = bool(parcel and parcel.has_more) and load.state in (
             "done",
             "failed",

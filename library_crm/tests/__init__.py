@@ -3,10 +3,12 @@ from . import (
     test_connector_counter,
     test_connector_http,
     test_connector_koha,
+    test_counter_load,
     test_data_load,
     test_data_load_bad_input,
     test_data_load_full_disk,
     test_data_load_patrons,
+    test_data_source,
     test_demo,
     test_formats_counter,
     test_formats_detect,
@@ -23,4 +25,5 @@ from . import (
     test_request,
     test_tours,
     test_usage_month,
+    test_webhook,
 )
