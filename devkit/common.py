@@ -126,7 +126,7 @@ def replace(folder: Path) -> Path:
 
 
 def put(path: Path, text: str, mode: int = 0o644) -> None:
-    """Let a file hold a text. Whoever reads it meanwhile finds all of it, or all of what
+    """Let a file hold a text. Who reads it meanwhile finds all of it, or all of what
     it held before: Odoo starts on these files while another command sets up."""
     if path.exists() and path.read_text() == text:
         return

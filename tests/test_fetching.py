@@ -38,12 +38,15 @@ source._pull()
 env.cr.commit()
 """
 #: The same until all is loaded, whoever does it.
-RUN_ON = RUN + """
+RUN_ON = (
+    RUN
+    + """
 while len(source.load_ids.filtered(lambda load: load.state == "done")) < 20:
     env["library.data.load"]._cron_run_pending()
     source._pull()
     env.cr.commit()
 """
+)
 STATE = """
     SELECT (SELECT count(*) FROM library_data_load l WHERE l.source_id = s.id),
            (SELECT count(*) FROM library_data_load l
