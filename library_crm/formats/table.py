@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date
 from functools import lru_cache
+from itertools import islice
 from operator import itemgetter
 from typing import NamedTuple
 
@@ -305,10 +306,16 @@ def clean(source, target, layout, encoding="UTF-8"):
         unused=table.unused,
         unknown=table.unknown,
     )
-    for line, cells, error in table.split():
-        summary.rows += 1
-        writer.add(line, cells, error)
+    for rows in _in_batches(table.split()):
+        summary.rows += len(rows)
+        writer.add_all(rows)
     return summary
+
+
+def _in_batches(rows):
+    """Lists of rows that are written at once."""
+    while batch := list(islice(rows, _BATCH)):
+        yield batch
 
 
 class CleanWriter:
