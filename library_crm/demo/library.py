@@ -501,6 +501,38 @@ class DemoLibrary:
     # WHAT IS OUTSIDE OF THE COMPANY
     # ------------------------------------------------------------
 
+    def make_engagement(self):
+        """Reckon everybody, and let the segments have grown and shrunk for a while."""
+        random = self.random("segments")
+        patrons = self.env["library.patron"].with_context(active_test=False)
+        patrons.search([("company_id", "=", self.company.id)])._refresh_engagement()
+        changes = [
+            (patron.id, self.days_ago(random.randint(0, 60)))
+            for patron in patrons.search([("lifecycle", "!=", False)])
+        ]
+        self.env.cr.execute_values(
+            "UPDATE library_patron SET lifecycle_since = change.day "
+            "FROM (VALUES %s) AS change (id, day) WHERE library_patron.id = change.id",
+            changes,
+        )
+        self.env.invalidate_all()
+        segments = self.env["library.segment"].search([])
+        snapshots = []
+        for segment in segments:
+            segment._take_snapshot(self.company)
+            count = segment.last_count
+            for days in range(2, 90, 2):
+                count = max(0, count + random.choice((-1, 0, 0, 1)))
+                snapshots.append(
+                    {
+                        "segment_id": segment.id,
+                        "company_id": self.company.id,
+                        "date": self.days_ago(days),
+                        "patron_count": count,
+                    }
+                )
+        self.env["library.segment.snapshot"].create(snapshots)
+
     def make_mailing_traces(self):
         """Who got the newsletter of the demo files, and what became of it."""
         random = self.random("traces")

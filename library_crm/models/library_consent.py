@@ -68,6 +68,13 @@ class LibraryConsent(models.Model):
                 consent.wording_version or consent.purpose_id.wording_version
             )
 
+    @api.model_create_multi
+    def create(self, vals_list):
+        consents = super().create(vals_list)
+        profiling = consents.filtered(lambda row: row.purpose_id.kind == "profiling")
+        profiling.patron_id._refresh_engagement()
+        return consents
+
     def write(self, vals):
         if vals:
             raise UserError(
@@ -126,4 +133,31 @@ class LibraryConsent(models.Model):
             )""",
             purpose_ids=list(purposes._ids),
             channel=channel,
+        )
+
+    @api.model
+    def _sql_objected(self, kind):
+        """The patrons whose last word on a purpose of that kind, on any channel, was
+        no. Who was never asked has not objected.
+
+        :param str kind: of ``library.consent.purpose``
+        :return: SQL that gives patron ids
+        :rtype: odoo.tools.SQL
+        """
+        self.flush_model(["patron_id", "purpose_id", "channel", "state"])
+        return SQL(
+            """
+            SELECT newest.patron_id
+              FROM (
+                    SELECT DISTINCT ON (consent.purpose_id, channel, patron_id)
+                           patron_id, state
+                      FROM library_consent consent
+                      JOIN library_consent_purpose purpose
+                        ON purpose.id = consent.purpose_id
+                     WHERE purpose.kind = %s
+                  ORDER BY consent.purpose_id, channel, patron_id, consent.id DESC
+                   ) newest
+             WHERE newest.state = 'withdrawn'
+            """,
+            kind,
         )

@@ -30,4 +30,5 @@ class LibraryDemo(models.AbstractModel):
         library.add_named_family()
         library.make()
         library.make_mailing_traces()
+        library.make_engagement()
         library.name_records()

@@ -602,6 +602,11 @@ class LibraryPatron(models.Model):
         domain = self.env.context.get("active_domain")
         if domain is None or self.search_count(domain) != len(self):
             domain = [("id", "in", self.ids)]
+        return self._prepare_new_mailing(domain)
+
+    @api.model
+    def _prepare_new_mailing(self, domain):
+        """Begin a mailing to the patrons of a domain."""
         return {
             "type": "ir.actions.act_window",
             "name": self.env._("New Mailing"),

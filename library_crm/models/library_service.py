@@ -5,6 +5,7 @@ class LibraryService(models.Model):
     """Something the library does for people, counted one use at a time."""
 
     _name = "library.service"
+    _inherit = ["library.cache.mixin"]
     _description = "Library Service"
     _order = "sequence, name, id"
     _rec_names_search = ["name", "code"]

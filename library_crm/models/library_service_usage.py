@@ -178,6 +178,7 @@ class LibraryServiceUsage(models.Model):
     def _refresh_patrons(self, patrons):
         """Bring up to date what a patron's record says of their use; a hook."""
         patrons.sudo()._refresh_last_use_date()
+        patrons._refresh_engagement()
 
     # ------------------------------------------------------------
     # MANY ROWS

@@ -1,12 +1,21 @@
 from ast import literal_eval
 
-from odoo import api, models
+from odoo import api, fields, models
 
 
 class MailingFilter(models.Model):
     """A saved choice of recipients; of patrons it may ask what its writer may read."""
 
     _inherit = "mailing.filter"
+
+    library_segment_id = fields.Many2one(
+        "library.segment",
+        string="Segment",
+        readonly=True,
+        ondelete="cascade",
+        index="btree_not_null",
+        help="The filter goes with the segment.",
+    )
 
     @api.model_create_multi
     def create(self, vals_list):

@@ -11,6 +11,7 @@ ROLES = ("desk", "marketing", "manager", "employee", "portal")
 # nothing of the library".
 RIGHTS = {
     "library.branch": ("r", "r", "rwcu", "", "r"),
+    "library.cluster": ("r", "r", "rwcu", "", ""),
     "library.consent": ("rc", "r", "rc", "", "r"),
     "library.consent.purpose": ("r", "rwc", "rwcu", "", "r"),
     "library.counter.report": ("", "", "ru", "", ""),
@@ -20,6 +21,7 @@ RIGHTS = {
     "library.data.refusal": ("", "", "r", "", ""),
     "library.data.source": ("", "", "rwcu", "", ""),
     "library.data.value": ("", "", "rwcu", "", ""),
+    "library.engagement.rule": ("", "", "rw", "", ""),
     "library.household": ("rwc", "", "rwcu", "", ""),
     "library.interest": ("r", "rwc", "rwcu", "", "r"),
     "library.lead.to.patron": ("rwc", "", "rwc", "", ""),
@@ -33,11 +35,16 @@ RIGHTS = {
     "library.patron.category": ("r", "r", "rwcu", "", "r"),
     "library.patron.row": ("", "", "", "", ""),
     "library.patron.tombstone": ("", "", "ru", "", ""),
+    "library.segment": ("r", "rwcu", "rwcu", "", ""),
+    "library.segment.add": ("", "rwc", "rwc", "", ""),
+    "library.segment.overlap": ("rwc", "rwc", "rwc", "", ""),
+    "library.segment.snapshot": ("r", "r", "r", "", ""),
     "library.service": ("r", "r", "rwcu", "", ""),
     "library.service.usage": ("rwcu", "", "rwcu", "", ""),
     "library.service.usage.month": ("r", "r", "r", "", ""),
     "library.service.usage.stage": ("", "", "", "", ""),
     "library.usage.log": ("rwc", "", "rwc", "", ""),
+    "library.use.condition": ("r", "rwcu", "rwcu", "", ""),
     "crm.lead": ("rwc", "rwc", "rwcu", "", ""),
     # Odoo's own, which requests and mailings need. What employees read is Odoo's.
     "crm.lead.lost": ("rwc", "rwc", "rwc", "", ""),

@@ -3,5 +3,7 @@ from . import (
     library_data_preview,
     library_lead_to_patron,
     library_membership_change,
+    library_segment_add,
+    library_segment_overlap,
     library_usage_log,
 )
