@@ -520,6 +520,7 @@ class DemoLibrary:
         snapshots = []
         for segment in segments:
             segment._take_snapshot(self.company)
+        for segment in segments:
             count = segment.last_count
             for days in range(2, 90, 2):
                 count = max(0, count + random.choice((-1, 0, 0, 1)))

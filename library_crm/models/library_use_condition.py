@@ -81,6 +81,31 @@ class LibraryUseCondition(models.Model):
             owner = condition.segment_id or condition.cluster_id
             condition.company_id = owner.company_id
 
+    @api.depends(
+        *("rule", "amount", "unit", "service_category", "service_ids", "period_days")
+    )
+    @api.depends_context("lang")
+    def _compute_display_name(self):
+        """The condition as a sentence would say it, for small screens."""
+        labels = {
+            name: dict(self._fields[name]._description_selection(self.env))
+            for name in ("rule", "unit", "service_category")
+        }
+        for condition in self:
+            rule = labels["rule"].get(condition.rule, "")
+            if condition.rule == "share":
+                rule = rule.replace("…", str(condition.amount))
+            elif condition.rule != "never":
+                unit = labels["unit"].get(condition.unit, "")
+                rule = f"{rule} {condition.amount} {unit}"
+            what = ", ".join(condition.service_ids.mapped("name")) or labels[
+                "service_category"
+            ].get(condition.service_category)
+            when = condition.period_days and self.env._(
+                "in %s days", condition.period_days
+            )
+            condition.display_name = " · ".join(filter(None, (rule, what, when)))
+
     @api.constrains("months")
     def _check_months(self):
         for condition in self:

@@ -565,6 +565,20 @@ class TestDataLoad(LibraryCommon):
         self.assertEqual(other.branch_id.code, "TBUS")
         self.assertEqual(other.branch_id.company_id, self.library)
 
+    def test_references_of_a_day_stand_together(self):
+        self._load_rows(
+            "datetime,branch,type",
+            "2025-03-03 10:15:00,TMAIN,localuse",
+            "2025-03-03 18:00:00,TMAIN,issue",
+            "2025-03-04 10:15:00,TMAIN,localuse",
+            source=self.statistics,
+        )
+        starts = {}
+        for use in self._use():
+            starts.setdefault(use.date, set()).add(use.external_ref[:4])
+        self.assertEqual([len(found) for found in starts.values()], [1, 1])
+        self.assertEqual(len(set.union(*starts.values())), 2)
+
     def test_reference_of_a_row_depends_on_the_key_of_its_source(self):
         twin = self.statistics.copy()
         for source in (self.statistics, twin):
