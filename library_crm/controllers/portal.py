@@ -153,13 +153,8 @@ class LibraryPortal(CustomerPortal):
                 [("is_refusable", "=", True)]
             )
         }
-        seen = set()
-        for consent in Consent.search(
-            [("patron_id", "=", patron_sudo.id)], order="id desc"
-        ):
-            key = (consent.purpose_id, consent.channel)
-            if key not in seen and consent.purpose_id in newest:
-                seen.add(key)
+        for consent in Consent.union(*Consent._get_newest(patron_sudo).values()).sorted():
+            if consent.purpose_id in newest:
                 newest[consent.purpose_id] |= consent
         return newest
 
