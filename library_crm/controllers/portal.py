@@ -153,7 +153,9 @@ class LibraryPortal(CustomerPortal):
                 [("is_refusable", "=", True)]
             )
         }
-        for consent in Consent.union(*Consent._get_newest(patron_sudo).values()).sorted():
+        for consent in Consent.union(
+            *Consent._get_newest(patron_sudo).values()
+        ).sorted():
             if consent.purpose_id in newest:
                 newest[consent.purpose_id] |= consent
         return newest
