@@ -26,6 +26,7 @@
         "wizard/library_usage_log_views.xml",
         "wizard/library_membership_change_views.xml",
         "wizard/library_lead_to_patron_views.xml",
+        "wizard/mail_compose_message_views.xml",
         "views/crm_lead_views.xml",
         "views/crm_team_views.xml",
         "views/library_service_usage_views.xml",

@@ -1,7 +1,7 @@
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.fields import Domain
-from odoo.tools import SQL
+from odoo.tools import SQL, email_normalize
 
 
 class LibraryConsent(models.Model):
@@ -17,6 +17,9 @@ class LibraryConsent(models.Model):
     _description = "Consent"
     _order = "date desc, id desc"
     _rec_name = "purpose_id"
+
+    # So many people are looked up one by one; of more, the whole ledger is read.
+    _FEW = 1000
 
     patron_id = fields.Many2one(
         "library.patron", required=True, index=True, ondelete="cascade"
@@ -169,6 +172,236 @@ class LibraryConsent(models.Model):
             if patrons is None
             else SQL("patron_id = ANY(%s)", list(patrons._ids)),
         )
+
+    # ------------------------------------------------------------
+    # WHO MAY BE WRITTEN TO
+    # ------------------------------------------------------------
+
+    @api.model
+    def _get_reachable_domain(
+        self, model_name, purpose, channel="email", company=None, patrons=None
+    ):
+        """The records that may be written to. Every door through which the library
+        writes to many people asks here: mailings, the composer, surveys, loyalty.
+
+        Records of patrons: those who agreed; a minor, where there is a guardian to
+        write to. Other records (contacts, leads, mailing lists, registrations …): all,
+        except those of patrons who did not agree, found by their contact and by their
+        address. Of patrons who share an address one who agreed is enough. Where the
+        library that writes knows the person, its ledger decides; otherwise that of the
+        libraries that do.
+
+        :param str model_name: whose records
+        :param purpose: ``library.consent.purpose``; empty: no patron is written to
+        :param str channel: ``email``, ``phone`` or ``post``
+        :param company: ``res.company`` that writes; by default that of the user
+        :param patrons: see :meth:`_query_agreed`
+        :rtype: odoo.fields.Domain
+        """
+        if purpose and not purpose.is_refusable:
+            return Domain.TRUE
+        if model_name == "library.patron":
+            reachable = self._query_reachable(purpose, channel, patrons)
+            return Domain.custom(
+                to_sql=lambda _model, alias, _query: SQL(
+                    "%s IN %s", SQL.identifier(alias, "id"), reachable
+                )
+            )
+        contacts, emails = self._query_refused(
+            purpose, channel, company or self.env.company, patrons
+        )
+        is_refused = Domain.custom(
+            to_sql=lambda _model, alias, _query: SQL(
+                "%s IN %s", SQL.identifier(alias, "id"), contacts
+            )
+        )
+        if model_name == "res.partner":
+            return ~is_refused
+        domain = Domain.TRUE
+        Model = self.env[model_name]
+        for name in self._get_contact_fields(Model):
+            domain &= Domain(name, "not any!", is_refused)
+        if name := self._get_email_field(Model):
+            domain &= Domain.custom(
+                to_sql=lambda model, alias, query: SQL(
+                    # The address alone, as in "Amal <amal@example.com>".
+                    r"""COALESCE(lower(substring(%s FROM '[^\s<>",;]+@[^\s<>",;]+')), '')
+                        NOT IN %s""",
+                    model._field_to_sql(alias, name, query),
+                    emails,
+                )
+            )
+        return domain
+
+    @api.model
+    def _filter_reachable(self, records, purpose, channel="email", company=None):
+        """The records that may be written to; see :meth:`_get_reachable_domain`.
+
+        :return: some of the records, in their order
+        """
+        if not records or (purpose and not purpose.is_refusable):
+            return records
+        patrons = None
+        if records._name == "library.patron":
+            patrons = records
+        elif len(records) <= self._FEW:
+            patrons = self._get_patrons_of(*self._get_people(records))
+        domain = self._get_reachable_domain(
+            records._name, purpose, channel, company, patrons
+        )
+        reachable = (
+            records.sudo()
+            .with_context(active_test=False)
+            .search(Domain("id", "in", records.ids) & domain)
+        )
+        return records.filtered(lambda record: record.id in reachable._ids)
+
+    @api.model
+    def _filter_reachable_emails(self, emails, purpose, channel="email", company=None):
+        """The addresses that may be written to, where there is nothing but addresses;
+        see :meth:`_get_reachable_domain`.
+
+        :param emails: list of addresses, with names or without
+        :return: some of the addresses, in their order
+        :rtype: list[str]
+        """
+        normalized = {email_normalize(email, strict=False) for email in emails}
+        patrons = self._get_patrons_of(self.env["res.partner"], normalized)
+        if not patrons or (purpose and not purpose.is_refusable):
+            return emails
+        _contacts, query = self._query_refused(
+            purpose, channel, company or self.env.company, patrons
+        )
+        refused = {email for (email,) in self.env.execute_query(query)}
+        return [
+            email
+            for email in emails
+            if email_normalize(email, strict=False) not in refused
+        ]
+
+    @api.model
+    def _query_reachable(self, purpose, channel, patrons=None):
+        """The patrons who agreed to the purpose and may be written to about it.
+
+        :return: SQL that gives patron ids
+        :rtype: odoo.tools.SQL
+        """
+        if not purpose:
+            return SQL("(SELECT NULL::integer WHERE FALSE)")
+        return self._query_agreed(purpose, channel, patrons)
+
+    @api.model
+    def _query_refused(self, purpose, channel, company, patrons=None):
+        """Who is a patron and may not be written to, as people outside the library's
+        own tables are known: by contact and by address.
+
+        Cost: one pass over patrons and contacts; a look-up where patrons are given.
+
+        :return: two queries, of contact ids and of normalised addresses
+        :rtype: tuple[odoo.tools.SQL, odoo.tools.SQL]
+        """
+        self.env["library.patron"].flush_model(["partner_id", "company_id"])
+        self.env["res.partner"].flush_model(["email_normalized"])
+        ours = self.env["res.company"].sudo().search([("id", "child_of", company.id)])
+        people = SQL(
+            """
+            SELECT patron.partner_id,
+                   contact.email_normalized,
+                   patron.company_id = ANY(%(ours)s) AS is_ours,
+                   patron.id IN %(reachable)s AS is_reachable
+              FROM library_patron patron
+              JOIN res_partner contact ON contact.id = patron.partner_id
+             WHERE %(among)s
+            """,
+            ours=ours.ids,
+            reachable=self._query_reachable(purpose, channel, patrons),
+            among=SQL("TRUE")
+            if patrons is None
+            else SQL("patron.id = ANY(%s)", list(patrons._ids)),
+        )
+        refused = SQL(
+            """
+            CASE WHEN bool_or(is_ours) THEN NOT bool_or(is_ours AND is_reachable)
+                 ELSE NOT bool_or(is_reachable)
+             END
+            """
+        )
+        emails = SQL(
+            """(
+                SELECT email_normalized FROM (%s) people
+                 WHERE email_normalized IS NOT NULL
+              GROUP BY email_normalized HAVING %s
+            )""",
+            people,
+            refused,
+        )
+        contacts = SQL(
+            """(
+                SELECT partner_id FROM (%s) people GROUP BY partner_id HAVING %s
+                 UNION
+                SELECT id FROM res_partner WHERE email_normalized IN %s
+            )""",
+            people,
+            refused,
+            emails,
+        )
+        return contacts, emails
+
+    @api.model
+    def _get_contact_fields(self, Model):
+        """The fields of a model that lead to the people it is about."""
+        return [
+            name
+            for name in Model._mail_get_partner_fields()
+            if Model._fields[name].store and Model._fields[name].relational
+        ]
+
+    @api.model
+    def _get_email_field(self, Model):
+        """The field of a model that a mail to its record would go to; or None."""
+        for name in (
+            *("email_normalized", Model._mail_get_primary_email_field()),
+            *("email_from", "email", "partner_email"),
+        ):
+            field = Model._fields.get(name)
+            if field and field.type == "char" and (field.store or field.inherited):
+                return name
+        return None
+
+    @api.model
+    def _get_patrons_of(self, contacts, emails):
+        """The patrons who are these people, of any library, archived ones too: who
+        left has not agreed to anything by that."""
+        Partner = self.env["res.partner"].sudo().with_context(active_test=False)
+        emails = [email for email in emails if email]
+        contacts |= Partner.search([("email_normalized", "in", emails)])
+        return (
+            self.env["library.patron"]
+            .sudo()
+            .with_context(active_test=False)
+            .search([("partner_id", "in", contacts.ids)])
+        )
+
+    @api.model
+    def _get_people(self, records):
+        """Who records are about.
+
+        :return: contacts, and normalised addresses
+        :rtype: tuple[res.partner, set[str]]
+        """
+        records = records.sudo()
+        if records._name == "res.partner":
+            contacts = records
+        else:
+            contacts = self.env["res.partner"].sudo()
+            for name in self._get_contact_fields(records):
+                contacts |= records[name]
+        emails = set(contacts.mapped("email_normalized"))
+        if name := self._get_email_field(records):
+            emails.update(
+                email_normalize(record[name], strict=False) for record in records
+            )
+        return contacts, emails
 
     # ------------------------------------------------------------
     # WHAT IS SAID NOW

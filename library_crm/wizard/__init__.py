@@ -4,4 +4,5 @@ from . import (
     library_lead_to_patron,
     library_membership_change,
     library_usage_log,
+    mail_compose_message,
 )
