@@ -201,7 +201,9 @@ class LibraryConsent(models.Model):
         if purpose and not purpose.is_refusable:
             return Domain.TRUE
         if model_name == "library.patron":
-            reachable = self._query_reachable(purpose, channel, patrons)
+            reachable = self._query_reachable(
+                purpose, channel, patrons, by_guardian=True
+            )
             return Domain.custom(
                 to_sql=lambda _model, alias, _query: SQL(
                     "%s IN %s", SQL.identifier(alias, "id"), reachable
@@ -224,10 +226,10 @@ class LibraryConsent(models.Model):
         if name := self._get_email_field(Model):
             domain &= Domain.custom(
                 to_sql=lambda model, alias, query: SQL(
-                    # The address alone, as in "Amal <amal@example.com>".
-                    r"""COALESCE(lower(substring(%s FROM '[^\s<>",;]+@[^\s<>",;]+')), '')
-                        NOT IN %s""",
+                    "COALESCE(lower(substring(%s FROM %s)), '') NOT IN %s",
                     model._field_to_sql(alias, name, query),
+                    # The address alone, as in "Amal <amal@example.com>".
+                    r'[^\s<>",;]+@[^\s<>",;]+',
                     emails,
                 )
             )
@@ -280,15 +282,23 @@ class LibraryConsent(models.Model):
         ]
 
     @api.model
-    def _query_reachable(self, purpose, channel, patrons=None):
+    def _query_reachable(self, purpose, channel, patrons=None, by_guardian=False):
         """The patrons who agreed to the purpose and may be written to about it.
 
+        :param bool by_guardian: whether what is meant for a minor goes to the guardian;
+            if not, no minor is reachable
         :return: SQL that gives patron ids
         :rtype: odoo.tools.SQL
         """
         if not purpose:
             return SQL("(SELECT NULL::integer WHERE FALSE)")
-        return self._query_agreed(purpose, channel, patrons)
+        return SQL(
+            "(%s EXCEPT %s)",
+            self._query_agreed(purpose, channel, patrons),
+            self.env["library.patron"]._query_minors(
+                patrons, alone_on=channel if by_guardian else None
+            ),
+        )
 
     @api.model
     def _query_refused(self, purpose, channel, company, patrons=None):

@@ -117,6 +117,14 @@ class LibraryPatron(models.Model):
         groups="library_crm.group_library_user",
         help="Where the day of birth is not known, or not to be kept.",
     )
+    is_minor = fields.Boolean(
+        string="Minor",
+        compute="_compute_is_minor",
+        search="_search_is_minor",
+        groups="library_crm.group_library_user",
+        help="Younger than the age of own consent: the guardian agrees and is written "
+        "to.",
+    )
     preferred_channel = fields.Selection(
         [("email", "Email"), ("phone", "Phone"), ("post", "Post"), ("none", "None")],
         default="email",
@@ -297,6 +305,22 @@ class LibraryPatron(models.Model):
             patron.membership_id = current
             patron.membership_state = current.state
             patron.expiry_date = current.date_end
+
+    @api.depends("birth_date", "birth_year", "patron_category_id", "company_id")
+    def _compute_is_minor(self):
+        minors = self._get_minors()
+        for patron in self:
+            patron.is_minor = patron._origin in minors
+
+    def _search_is_minor(self, operator, value):
+        if operator != "in":
+            return NotImplemented
+        minors = self._query_minors()
+        return Domain.custom(
+            to_sql=lambda _model, alias, _query: SQL(
+                "%s IN %s", SQL.identifier(alias, "id"), minors
+            )
+        )
 
     def _compute_use_count(self):
         since = fields.Date.context_today(self) - relativedelta(years=1)
@@ -578,6 +602,83 @@ class LibraryPatron(models.Model):
             )
         )
         self.invalidate_recordset(["last_use_date"])
+
+    # ------------------------------------------------------------
+    # MINORS
+    # ------------------------------------------------------------
+
+    def _get_minors(self):
+        """Those of these patrons who are minors."""
+        patrons = self._origin
+        minors = {
+            patron_id
+            for (patron_id,) in self.env.execute_query(self._query_minors(patrons))
+        }
+        return patrons.filtered(lambda patron: patron.id in minors)
+
+    @api.model
+    def _query_minors(self, patrons=None, alone_on=None):
+        """The patrons who are younger than the age of own consent of their library.
+        Where only the year of birth is known, the whole year of that birthday counts
+        as younger; where nothing is known, the kind of the category decides.
+
+        :param patrons: where only these are asked about
+        :param str alone_on: only those for whom nobody else can be written to on this
+            channel. A text goes to the number of the record, so on ``phone`` all are
+            alone.
+        :return: SQL that gives patron ids
+        :rtype: odoo.tools.SQL
+        """
+        self.flush_model(
+            ["birth_date", "birth_year", "company_id", "guardian_id", "partner_id"]
+            + ["patron_category_id"]
+        )
+        self.env["library.patron.category"].flush_model(["kind"])
+        self.env["res.company"].flush_model(["library_minor_age"])
+        self.env["res.partner"].flush_model(["email_normalized"])
+        today = fields.Date.context_today(self)
+        alone = {
+            "email": SQL("guardian_contact.email_normalized IS NULL"),
+            "post": SQL("guardian.id IS NULL"),
+        }
+        return SQL(
+            """(
+                SELECT patron.id
+                  FROM library_patron patron
+                  JOIN res_company company ON company.id = patron.company_id
+             LEFT JOIN library_patron_category category
+                    ON category.id = patron.patron_category_id
+             LEFT JOIN library_patron guardian ON guardian.id = patron.guardian_id
+             LEFT JOIN res_partner guardian_contact
+                    ON guardian_contact.id = guardian.partner_id
+                 WHERE company.library_minor_age > 0
+                   AND CASE
+                       WHEN patron.birth_date IS NOT NULL
+                       THEN patron.birth_date
+                            > %(today)s - make_interval(years => library_minor_age)
+                       WHEN patron.birth_year > 0
+                       THEN patron.birth_year >= %(year)s - library_minor_age
+                       ELSE COALESCE(category.kind IN ('child', 'young_adult'), FALSE)
+                       END
+                   AND %(alone)s
+                   AND %(among)s
+            )""",
+            today=today,
+            year=today.year,
+            alone=alone.get(alone_on, SQL("TRUE")),
+            among=SQL("TRUE")
+            if patrons is None
+            else SQL("patron.id = ANY(%s)", list(patrons._ids)),
+        )
+
+    def _mail_get_partners(self, introspect_fields=False):
+        """Mail for a minor goes to the guardian, where there is one with an address."""
+        partners = super()._mail_get_partners(introspect_fields=introspect_fields)
+        for patron in self._get_minors():
+            guardian = patron.sudo().guardian_id.partner_id
+            if guardian.email_normalized:
+                partners[patron.id] = guardian.sudo(self.env.su)
+        return partners
 
     # ------------------------------------------------------------
     # MAILING

@@ -253,7 +253,9 @@ class TestConsentReach(LibraryCommon, MassMailCommon):
 
     def test_addresses_of_patrons_who_did_not_agree_are_left_out(self):
         emails = ["Amal <amal.idris@test.example.com>", "BRUNO.SILVA@test.example.com"]
-        reachable = self.Consent._filter_reachable_emails([*emails, "x@y.zz"], self.news)
+        reachable = self.Consent._filter_reachable_emails(
+            [*emails, "x@y.zz"], self.news
+        )
         self.assertEqual(reachable, [emails[0], "x@y.zz"])
 
     def test_many_are_decided_as_few_are(self):
