@@ -29,6 +29,7 @@ from . import (
     library_service_usage,
     library_service_usage_month,
     library_service_usage_stage,
+    mail_mail,
     mailing_filter,
     mailing_mailing,
     mailing_trace,

@@ -1,3 +1,5 @@
+from datetime import timedelta
+
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.fields import Domain
@@ -18,6 +20,12 @@ class LibraryConsent(models.Model):
     _order = "date desc, id desc"
     _rec_name = "purpose_id"
 
+    # Nobody of the library was there when these were said, so the address may be
+    # anybody's until it is confirmed.
+    _UNPROVED = ("form", "portal")
+    # Said by the patron alone, of the address of that day.
+    _ONLINE = ("form", "portal", "mail")
+    _CONFIRM_PAUSE = timedelta(hours=1)
     # So many people are looked up one by one; of more, the whole ledger is read.
     _FEW = 1000
 
@@ -430,6 +438,10 @@ class LibraryConsent(models.Model):
         """Add what patrons say now. What holds already, and purposes that need no
         consent, are left out, so the same may be said twice.
 
+        Email that somebody agrees to on the website waits until the address is
+        confirmed: a mail with a link goes there. At the desk, on paper and in a file
+        the library has seen to it.
+
         The caller has made sure that the user may speak for these patrons.
 
         :param patrons: ``library.patron``
@@ -441,19 +453,116 @@ class LibraryConsent(models.Model):
         :return: the new rows
         """
         purposes = purposes.filtered("is_refusable")
+        states = dict.fromkeys(patrons, state)
+        if state == "given" and channel == "email" and source in self._UNPROVED:
+            for patron, speaker in patrons.sudo()._get_speakers().items():
+                if not speaker._has_confirmed_email():
+                    states[patron] = "asked"
         newest = self._get_newest(patrons, purposes, [channel])
-        return self.create(
+        rows = self.create(
             [
                 {
                     "patron_id": patron.id,
                     "purpose_id": purpose.id,
                     "channel": channel,
-                    "state": state,
+                    "state": states[patron],
                     "source": source,
                     "proof": proof,
                 }
                 for patron in patrons
                 for purpose in purposes
-                if newest.get((patron.id, purpose.id, channel), self).state != state
+                if not newest.get((patron.id, purpose.id, channel), self)._says(
+                    states[patron]
+                )
             ]
         )
+        rows._ask_for_confirmation()
+        return rows
+
+    def _says(self, state):
+        """Whether there is no need to say it after this row (or after none)."""
+        if state != "asked":
+            return self.state == state
+        return self.state == "given" or (
+            self.state == "asked"
+            and self.date > fields.Datetime.now() - self._CONFIRM_PAUSE
+        )
+
+    def _ask_for_confirmation(self):
+        """Send the link to whoever can confirm these rows: one mail each."""
+        patrons = self.filtered(lambda row: row.state == "asked").patron_id.sudo()
+        speakers = patrons.browse().union(*patrons._get_speakers().values())
+        speakers._send_link("library_crm.mail_template_confirm")
+
+    @api.model
+    def _confirm(self, patrons):
+        """What waited for the address of these patrons is given now.
+
+        :return: the new rows
+        """
+        return self.create(
+            [
+                {
+                    "patron_id": row.patron_id.id,
+                    "purpose_id": row.purpose_id.id,
+                    "channel": row.channel,
+                    "state": "given",
+                    "source": "mail",
+                }
+                for row in self._get_newest(patrons, channels=["email"]).values()
+                if row.state == "asked"
+            ]
+        )
+
+    @api.model
+    def _doubt_address(self, patrons):
+        """The address of these patrons is another: what they agreed to on the website
+        was meant for the old one, and waits until the new one is confirmed."""
+        patrons = patrons.filtered(
+            lambda patron: not patron._has_confirmed_email()
+        )._get_spoken_for()
+        rows = self.create(
+            [
+                {
+                    "patron_id": row.patron_id.id,
+                    "purpose_id": row.purpose_id.id,
+                    "channel": row.channel,
+                    "state": "asked",
+                    "source": "address",
+                }
+                for row in self._get_newest(patrons, channels=["email"]).values()
+                if row.state == "asked"
+                or (row.state == "given" and row.source in self._ONLINE)
+            ]
+        )
+        rows._ask_for_confirmation()
+        return rows
+
+    @api.model
+    def _save_preferences(self, patrons, wanted, source):
+        """Record a whole page of preferences: what is wanted is given, what is not is
+        withdrawn, and nothing is written about what stays as it is.
+
+        :param set wanted: of (patron id, purpose id, channel)
+        :return: the new rows
+        """
+        purposes = self._get_offered_purposes()
+        newest = self._get_newest(patrons, purposes)
+        rows = self.browse()
+        for channel, _label in self._fields["channel"].selection:
+            for purpose in purposes:
+                changes = {"given": patrons.browse(), "withdrawn": patrons.browse()}
+                for patron in patrons:
+                    key = (patron.id, purpose.id, channel)
+                    is_on = newest.get(key, self.browse()).state in ("given", "asked")
+                    if is_on != (key in wanted):
+                        changes["withdrawn" if is_on else "given"] |= patron
+                for state, changed in changes.items():
+                    if changed:
+                        rows += self._record(changed, purpose, channel, state, source)
+        return rows
+
+    @api.model
+    def _get_offered_purposes(self):
+        """What patrons are asked about."""
+        return self.env["library.consent.purpose"].search([("is_refusable", "=", True)])

@@ -5,8 +5,8 @@ from dateutil.relativedelta import relativedelta
 
 from odoo import api, fields, models
 from odoo.exceptions import ValidationError
-from odoo.fields import Domain
-from odoo.tools import SQL, format_date
+from odoo.fields import NO_ACCESS, Domain
+from odoo.tools import SQL, email_normalize, format_date, hash_sign, verify_hash_signed
 
 
 class LibraryPatron(models.Model):
@@ -31,6 +31,11 @@ class LibraryPatron(models.Model):
     _mailing_enabled = True
 
     _USE_CHART_SERVICES = 5
+
+    # The pages that a link in a mail leads to without a login, and for how long.
+    _LINK_DAYS = {"preferences": 180, "confirm": 30}
+    # How often whoever asks for a link to the own page is sent one.
+    _LINK_PAUSE = timedelta(hours=1)
 
     # Who
     partner_id = fields.Many2one(
@@ -228,6 +233,16 @@ class LibraryPatron(models.Model):
         compute="_compute_agreed_purpose_ids",
         search="_search_agreed_purpose_ids",
         groups="base.group_user",
+    )
+    email_confirmed = fields.Char(
+        string="Confirmed Address",
+        readonly=True,
+        copy=False,
+        groups="library_crm.group_library_user",
+        help="The address that the patron proved to be theirs, by a link in a mail.",
+    )
+    preferences_sent_at = fields.Datetime(
+        string="Link to the Preferences Sent", copy=False, groups=NO_ACCESS
     )
     mailing_trace_count = fields.Integer(
         string="Mailings",
@@ -679,6 +694,107 @@ class LibraryPatron(models.Model):
             if guardian.email_normalized:
                 partners[patron.id] = guardian.sudo(self.env.su)
         return partners
+
+    # ------------------------------------------------------------
+    # WHO AGREES, AND BY WHICH LINK
+    # ------------------------------------------------------------
+
+    def _get_speakers(self):
+        """Who agrees for each of these patrons: the guardian for a minor who has one,
+        everybody else for themselves.
+
+        :rtype: dict[library.patron, library.patron]
+        """
+        minors = self._get_minors()
+        return {
+            patron: patron.guardian_id if patron in minors else patron
+            for patron in self
+        }
+
+    def _get_spoken_for(self):
+        """The patrons for whom these agree: themselves, unless they are minors, and
+        the minors whom they guard."""
+        dependants = self.dependant_ids
+        minors = (self | dependants)._get_minors()
+        return (self - minors) | (dependants & minors)
+
+    def _get_link(self, page):
+        """The address of a page that this patron may open without a login. It holds
+        for a time, and as long as the patron has the address it was sent to.
+
+        :param str page: a key of ``_LINK_DAYS``
+        """
+        self.ensure_one()
+        patron = self.sudo()
+        token = hash_sign(
+            patron.env,
+            f"library_crm-{page}",
+            [patron.id, patron.email_normalized],
+            expiration=timedelta(days=self._LINK_DAYS[page]),
+        )
+        return f"{patron.get_base_url()}/library_crm/{page}/{token}"
+
+    @api.model
+    def _find_by_link(self, page, token):
+        """Whose link it is.
+
+        :return: the ``library.patron`` as superuser; none if the link is forged, has
+            expired or went to an address that is no longer the patron's
+        """
+        env = self.env(su=True)
+        try:
+            signed = verify_hash_signed(env, f"library_crm-{page}", token)
+        except ValueError:
+            signed = None
+        if not signed:
+            return env[self._name]
+        patron_id, email = signed
+        patron = env[self._name].browse(patron_id).exists()
+        return patron.filtered(
+            lambda patron: email and patron.email_normalized == email
+        )
+
+    @api.model
+    def _send_preferences_links(self, email):
+        """Send everybody with this address the link to their preferences, but not
+        again and again. Nothing tells the caller whether there is anybody."""
+        patrons = self.sudo().search(
+            [("email_normalized", "=", email_normalize(email or "", strict=False))]
+        )
+        now = fields.Datetime.now()
+        patrons = patrons.filtered(
+            lambda patron: (
+                patron.email_normalized
+                and patron._get_spoken_for()
+                and (
+                    not patron.preferences_sent_at
+                    or patron.preferences_sent_at <= now - self._LINK_PAUSE
+                )
+            )
+        )
+        patrons.preferences_sent_at = now
+        patrons._send_link("library_crm.mail_template_preferences")
+
+    def _send_link(self, template):
+        """Queue a mail to each of these patrons, and have the queue seen to soon.
+
+        :param str template: xml id of a ``mail.template``
+        """
+        patrons = self.filtered("email_normalized")
+        if patrons:
+            self.env.ref(template).sudo().send_mail_batch(patrons.ids)
+            self.env.ref("mail.ir_cron_mail_scheduler_action").sudo()._trigger()
+
+    def _has_confirmed_email(self):
+        return bool(self.email_confirmed) and (
+            self.email_confirmed == self.email_normalized
+        )
+
+    def _confirm_email(self):
+        """The patron has proved the address: what waits for that is given."""
+        self.ensure_one()
+        self.email_confirmed = self.email_normalized
+        return self.env["library.consent"]._confirm(self._get_spoken_for())
 
     # ------------------------------------------------------------
     # MAILING

@@ -1,4 +1,5 @@
 from odoo import api, fields, models
+from odoo.tools import email_normalize
 
 
 class MailingMailing(models.Model):
@@ -93,3 +94,65 @@ class MailingMailing(models.Model):
             "channel": "email" if self.mailing_type == "mail" else "phone",
             "company": (self.user_id or self.create_uid or self.env.user).company_id,
         }
+
+    # ------------------------------------------------------------
+    # THE WAY OUT
+    # ------------------------------------------------------------
+
+    def _get_library_patrons(self, res_id, email):
+        """The patrons whom a mail of this mailing was meant for.
+
+        :param res_id: the record that it was sent about
+        :param str email: the address that it was sent to; a patron who has another one
+            by now is left out
+        :return: ``library.patron`` as superuser
+        """
+        self.ensure_one()
+        record = self.env[self.mailing_model_real].sudo().browse(int(res_id)).exists()
+        Consent = self.env["library.consent"].sudo()
+        if not record:
+            patrons = self.env["library.patron"].sudo()
+        elif record._name == "library.patron":
+            patrons = record
+        else:
+            patrons = Consent._get_patrons_of(*Consent._get_people(record))
+        address = email_normalize(email, strict=False)
+        speakers = patrons._get_speakers()
+        return patrons.filtered(
+            lambda patron: (
+                address
+                and address
+                in (patron.email_normalized, speakers[patron].email_normalized)
+            )
+        )
+
+    def _get_library_preferences_url(self, res_id, email):
+        """Where whoever got the mail says what the library may write about; empty for
+        who is no patron."""
+        address = email_normalize(email, strict=False)
+        patrons = self._get_library_patrons(res_id, email)
+        company = self._get_library_consent_needed()["company"]
+        readers = patrons.browse().union(*patrons._get_speakers().values(), patrons)
+        reader = readers.filtered(
+            lambda patron: patron.email_normalized == address
+        ).sorted(lambda patron: patron.company_id != company)[:1]
+        return reader._get_link("preferences") if reader else ""
+
+    def _get_unsubscribe_url(self, email_to, res_id):
+        """To a patron: the page of preferences, where one thing can be stopped without
+        the others."""
+        return self._get_library_preferences_url(
+            res_id, email_to
+        ) or super()._get_unsubscribe_url(email_to, res_id)
+
+    def _withdraw_library_consent(self, patrons):
+        """Stop what this mailing is about; to be called with sudo."""
+        needed = self._get_library_consent_needed()
+        Consent = self.env["library.consent"].sudo()
+        newest = Consent._get_newest(patrons, needed["purpose"], [needed["channel"]])
+        agreed = patrons.browse(
+            [row.patron_id.id for row in newest.values() if row.state != "withdrawn"]
+        )
+        return Consent._record(
+            agreed, needed["purpose"], needed["channel"], "withdrawn", "mail"
+        )

@@ -24,6 +24,7 @@ from . import (
     test_patron,
     test_performance,
     test_portal,
+    test_preferences,
     test_request,
     test_tours,
     test_usage_month,
