@@ -30,6 +30,7 @@ from . import (
     library_service_usage_month,
     library_service_usage_stage,
     mail_mail,
+    mail_thread,
     mailing_filter,
     mailing_mailing,
     mailing_trace,

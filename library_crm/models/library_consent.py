@@ -79,7 +79,6 @@ class LibraryConsent(models.Model):
         default="desk",
     )
     proof = fields.Text(
-        readonly=True,
         help="Where and how it was given, for whoever has to show it.",
     )
     wording_version = fields.Char(
@@ -537,6 +536,27 @@ class LibraryConsent(models.Model):
         )
         rows._ask_for_confirmation()
         return rows
+
+    @api.model
+    def _stop(self, patrons, source, proof=None):
+        """All that these patrons agreed to by email is withdrawn.
+
+        :return: the new rows
+        """
+        return self.create(
+            [
+                {
+                    "patron_id": row.patron_id.id,
+                    "purpose_id": row.purpose_id.id,
+                    "channel": row.channel,
+                    "state": "withdrawn",
+                    "source": source,
+                    "proof": proof,
+                }
+                for row in self._get_newest(patrons, channels=["email"]).values()
+                if row.state != "withdrawn"
+            ]
+        )
 
     @api.model
     def _save_preferences(self, patrons, wanted, source):

@@ -6,7 +6,14 @@ from dateutil.relativedelta import relativedelta
 from odoo import api, fields, models
 from odoo.exceptions import ValidationError
 from odoo.fields import NO_ACCESS, Domain
-from odoo.tools import SQL, email_normalize, format_date, hash_sign, verify_hash_signed
+from odoo.tools import (
+    SQL,
+    email_normalize,
+    format_date,
+    hash_sign,
+    hmac,
+    verify_hash_signed,
+)
 
 
 class LibraryPatron(models.Model):
@@ -241,6 +248,20 @@ class LibraryPatron(models.Model):
         groups="library_crm.group_library_user",
         help="The address that the patron proved to be theirs, by a link in a mail.",
     )
+    email_bounced = fields.Char(
+        string="Address That Does Not Work",
+        readonly=True,
+        copy=False,
+        index="btree_not_null",
+        groups="library_crm.group_library_user",
+    )
+    is_email_bounced = fields.Boolean(
+        string="Mail Comes Back",
+        compute="_compute_is_email_bounced",
+        search="_search_is_email_bounced",
+        groups="library_crm.group_library_user",
+        help="The address that the patron has does not work.",
+    )
     preferences_sent_at = fields.Datetime(
         string="Link to the Preferences Sent", copy=False, groups=NO_ACCESS
     )
@@ -326,6 +347,19 @@ class LibraryPatron(models.Model):
         minors = self._get_minors()
         for patron in self:
             patron.is_minor = patron._origin in minors
+
+    @api.depends("email_bounced", "email_normalized")
+    def _compute_is_email_bounced(self):
+        for patron in self:
+            patron.is_email_bounced = bool(patron.email_bounced) and (
+                patron.email_bounced == patron.email_normalized
+            )
+
+    def _search_is_email_bounced(self, operator, value):
+        if operator != "in":
+            return NotImplemented
+        patrons = self.sudo().search([("email_bounced", "!=", False)])
+        return [("id", "in", patrons.filtered("is_email_bounced").ids)]
 
     def _search_is_minor(self, operator, value):
         if operator != "in":
@@ -726,10 +760,11 @@ class LibraryPatron(models.Model):
         """
         self.ensure_one()
         patron = self.sudo()
+        mark = patron._get_address_mark()
         token = hash_sign(
             patron.env,
             f"library_crm-{page}",
-            [patron.id, patron.email_normalized],
+            [patron.id, mark],
             expiration=timedelta(days=self._LINK_DAYS[page]),
         )
         return f"{patron.get_base_url()}/library_crm/{page}/{token}"
@@ -748,11 +783,19 @@ class LibraryPatron(models.Model):
             signed = None
         if not signed:
             return env[self._name]
-        patron_id, email = signed
+        patron_id, mark = signed
         patron = env[self._name].browse(patron_id).exists()
         return patron.filtered(
-            lambda patron: email and patron.email_normalized == email
+            lambda patron: (
+                patron.email_normalized and patron._get_address_mark() == mark
+            )
         )
+
+    def _get_address_mark(self):
+        """Tells one address of the patron from another, and says nothing of it to who
+        reads the logs of a web server."""
+        address = self.email_normalized or ""
+        return hmac(self.env(su=True), "library_crm-address", address)[:16]
 
     @api.model
     def _send_preferences_links(self, email):
@@ -795,6 +838,28 @@ class LibraryPatron(models.Model):
         self.ensure_one()
         self.email_confirmed = self.email_normalized
         return self.env["library.consent"]._confirm(self._get_spoken_for())
+
+    @api.model
+    def _stop_email(self, email, source, proof=None):
+        """Mail to this address came back, or its reader complained: write no more
+        there than what belongs to the service. A new address lifts nothing by itself;
+        whoever wants mail agrees anew.
+
+        :param str source: ``bounce`` or ``complaint``
+        :param str proof: what the mail server said
+        :return: the new rows of the ledger
+        """
+        address = email_normalize(email, strict=False)
+        if not address:
+            return self.env["library.consent"]
+        patrons = self.with_context(active_test=False).search(
+            [("email_normalized", "=", address)]
+        )
+        if source == "bounce":
+            patrons.email_bounced = address
+        return self.env["library.consent"]._stop(
+            patrons._get_spoken_for(), source, proof
+        )
 
     # ------------------------------------------------------------
     # MAILING
@@ -990,6 +1055,66 @@ class LibraryPatron(models.Model):
             "months": [fields.Date.to_string(month) for month in months],
             "services": services,
         }
+
+    # ------------------------------------------------------------
+    # WHAT IS AGREED TO, ON THE FORM
+    # ------------------------------------------------------------
+
+    @api.readonly
+    def get_consents(self):
+        """What holds for the patron, for the block on the form.
+
+        :return: ``{"channels": [{"key", "label"}], "can_change": bool, "purposes":
+            [{"id", "name", "description", "rows": {channel: {"state", "label",
+            "source", "date"}}}]}``
+        :rtype: dict
+        """
+        self.ensure_one()
+        Consent = self.env["library.consent"]
+        newest = Consent._get_newest(self)
+        labels = {
+            name: dict(Consent._fields[name]._description_selection(self.env))
+            for name in ("channel", "state", "source")
+        }
+        return {
+            "channels": [
+                {"key": key, "label": label} for key, label in labels["channel"].items()
+            ],
+            "can_change": Consent.has_access("create"),
+            "purposes": [
+                {
+                    "id": purpose.id,
+                    "name": purpose.name,
+                    "description": purpose.description or "",
+                    "rows": {
+                        channel: {
+                            "state": row.state,
+                            "label": labels["state"][row.state],
+                            "source": labels["source"][row.source],
+                            "date": format_date(self.env, row.date),
+                        }
+                        for (_patron, purpose_id, channel), row in newest.items()
+                        if purpose_id == purpose.id
+                    },
+                }
+                for purpose in Consent._get_offered_purposes()
+            ],
+        }
+
+    def set_consent(self, purpose_id, channel, is_given):
+        """The patron says at the desk what they agree to, or take it back: one click.
+
+        :return: as :meth:`get_consents`
+        """
+        self.ensure_one()
+        self.check_access("read")
+        self.env["library.consent"]._record(
+            self,
+            self.env["library.consent.purpose"].browse(purpose_id),
+            channel,
+            "given" if is_given else "withdrawn",
+        )
+        return self.get_consents()
 
     # ------------------------------------------------------------
     # THE PATRON'S OWN PAGE

@@ -6,7 +6,7 @@ from lxml import etree
 from psycopg2 import IntegrityError
 
 from odoo import fields
-from odoo.exceptions import UserError, ValidationError
+from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.tests import Form, tagged
 from odoo.tools import mute_logger
 
@@ -340,3 +340,30 @@ class TestPatron(LibraryCommon):
         again = Consent._record(patrons, refusable[0], proof="Said so on the phone")
         self.assertEqual(again.patron_id, self.amal)
         self.assertEqual(again.proof, "Said so on the phone")
+
+    def test_desk_gives_and_takes_back_with_one_click(self):
+        news = self.env.ref("library_crm.library_consent_purpose_news")
+        amal = self.amal.with_user(self.desk)
+        for is_given, state in [(True, "given"), (False, "withdrawn")]:
+            with self.subTest(state):
+                block = amal.set_consent(news.id, "phone", is_given)
+                rows = {line["id"]: line["rows"] for line in block["purposes"]}
+                self.assertEqual(rows[news.id]["phone"]["state"], state)
+                self.assertNotIn("email", rows[news.id])
+        row = self.env["library.consent"].search(
+            [("patron_id", "=", self.amal.id)], limit=1
+        )
+        self.assertEqual((row.source, row.user_id), ("desk", self.desk))
+        self.assertTrue(block["can_change"])
+
+    def test_desk_records_no_consent_of_another_branch(self):
+        news = self.env.ref("library_crm.library_consent_purpose_news")
+        with self.assertRaises(AccessError):
+            self.bruno.with_user(self.desk).set_consent(news.id, "email", True)
+
+    def test_marketing_sees_what_is_agreed_and_gives_nothing(self):
+        news = self.env.ref("library_crm.library_consent_purpose_news")
+        amal = self.amal.with_user(self.marketing)
+        self.assertFalse(amal.get_consents()["can_change"])
+        with self.assertRaises(AccessError):
+            amal.set_consent(news.id, "email", True)
