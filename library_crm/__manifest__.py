@@ -23,6 +23,7 @@
         "data/crm_team_data.xml",
         "data/ir_cron_data.xml",
         "data/mail_template_data.xml",
+        "wizard/library_consent_import_views.xml",
         "wizard/library_data_preview_views.xml",
         "wizard/library_usage_log_views.xml",
         "wizard/library_membership_change_views.xml",

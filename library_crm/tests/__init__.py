@@ -4,6 +4,7 @@ from . import (
     test_connector_http,
     test_connector_koha,
     test_consent_bounce,
+    test_consent_import,
     test_consent_minors,
     test_consent_reach,
     test_counter_load,

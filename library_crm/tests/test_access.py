@@ -12,6 +12,7 @@ ROLES = ("desk", "marketing", "manager", "employee", "portal")
 RIGHTS = {
     "library.branch": ("r", "r", "rwcu", "", "r"),
     "library.consent": ("rc", "r", "rc", "", "r"),
+    "library.consent.import": ("", "", "rwc", "", ""),
     "library.consent.purpose": ("r", "rwc", "rwcu", "", "r"),
     "library.counter.report": ("", "", "ru", "", ""),
     "library.data.column": ("", "", "rwcu", "", ""),

@@ -1,5 +1,6 @@
 from . import (
     base_partner_merge,
+    library_consent_import,
     library_data_preview,
     library_lead_to_patron,
     library_membership_change,
