@@ -431,6 +431,15 @@ class DemoLibrary:
                                 "desk",
                             )
                         )
+        for person in self.people:
+            # Of the children that sign in nowhere themselves, some guardians agreed.
+            if person.guardian is None or person.profile not in ("child", "young"):
+                continue
+            if person.number in self.named or random.random() < 0.4:
+                days = max(1, (self.today - person.enrolled_on).days)
+                given = random.randint(1, min(days, 600))
+                source = random.choice(("paper", "portal"))
+                rows.append((given, person.number, "news", "email", "given", source))
         rows.sort(key=lambda row: (-row[0], row[1:]))
         staff = {"desk": "desk", "paper": "desk", "import": "manager"}
         self.env["library.consent"].create(
@@ -449,6 +458,10 @@ class DemoLibrary:
                 for days, number, purpose, channel, state, source in rows
             ]
         )
+        for _days, number, _purpose, _channel, _state, source in rows:
+            if source == "bounce":
+                patron = self.patrons[number]
+                patron.email_bounced = patron.email_normalized
         mailed = [person.email for person in self.people if person.email]
         self.env["mail.blacklist"].create(
             [{"email": email} for email in random.sample(mailed, 5)]

@@ -26,6 +26,11 @@ class LibraryConsent(models.Model):
     # Said by the patron alone, of the address of that day.
     _ONLINE = ("form", "portal", "mail")
     _CONFIRM_PAUSE = timedelta(hours=1)
+    # Of the same person: the ledger of the library that writes, or that of the others.
+    _SQL_REFUSED = SQL(
+        "CASE WHEN bool_or(is_ours) THEN NOT bool_or(is_ours AND is_reachable)"
+        " ELSE NOT bool_or(is_reachable) END"
+    )
     # So many people are looked up one by one; of more, the whole ledger is read.
     _FEW = 1000
 
@@ -336,32 +341,33 @@ class LibraryConsent(models.Model):
             if patrons is None
             else SQL("patron.id = ANY(%s)", list(patrons._ids)),
         )
-        refused = SQL(
-            """
-            CASE WHEN bool_or(is_ours) THEN NOT bool_or(is_ours AND is_reachable)
-                 ELSE NOT bool_or(is_reachable)
-             END
-            """
-        )
         emails = SQL(
-            """(
-                SELECT email_normalized FROM (%s) people
+            """
+                SELECT email_normalized
+                  FROM people
                  WHERE email_normalized IS NOT NULL
-              GROUP BY email_normalized HAVING %s
-            )""",
-            people,
-            refused,
+              GROUP BY email_normalized
+                HAVING %(refused)s
+            """,
+            refused=self._SQL_REFUSED,
         )
         contacts = SQL(
             """(
-                SELECT partner_id FROM (%s) people GROUP BY partner_id HAVING %s
-                 UNION
-                SELECT id FROM res_partner WHERE email_normalized IN %s
+                WITH people AS MATERIALIZED (%(people)s)
+                SELECT partner_id
+                  FROM people
+              GROUP BY partner_id
+                HAVING %(refused)s
+             UNION ALL
+                SELECT id
+                  FROM res_partner
+                 WHERE email_normalized IN (%(emails)s)
             )""",
-            people,
-            refused,
-            emails,
+            people=people,
+            refused=self._SQL_REFUSED,
+            emails=emails,
         )
+        emails = SQL("(WITH people AS (%s) %s)", people, emails)
         return contacts, emails
 
     @api.model
