@@ -12,6 +12,7 @@
     "data": [
         "security/library_crm_survey_groups.xml",
         "security/library_crm_survey_rules.xml",
+        "wizard/survey_invite_views.xml",
         "views/survey_survey_views.xml",
         "views/survey_user_input_views.xml",
         "views/library_patron_views.xml",

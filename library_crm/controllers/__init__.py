@@ -1,1 +1,1 @@
-from . import portal, webhook
+from . import mailing, portal, preferences, webhook

@@ -8,6 +8,8 @@ from odoo.http import request
 
 from odoo.addons.portal.controllers.portal import CustomerPortal
 
+from .preferences import get_wanted
+
 # What a patron has asked the library; what the library plans with a patron (such as
 # winning somebody back) is not shown.
 _SHOWN_REQUEST_KINDS = [
@@ -116,7 +118,7 @@ class LibraryPortal(CustomerPortal):
             "renewal_obstacle": patron_sudo._get_renewal_obstacle(),
             "renewal_requests": patron_sudo._get_open_renewal_requests(),
             "open_requests": requests_sudo,
-            "agreements": self._get_library_agreements(patron_sudo),
+            **self._prepare_library_consent_values(patron_sudo),
             "interest_groups": self._get_library_interest_groups(),
             "notice": notice,
         }
@@ -140,28 +142,22 @@ class LibraryPortal(CustomerPortal):
             return ""
         return f"data:image/png;base64,{base64.b64encode(image).decode()}"
 
-    def _get_library_agreements(self, patron_sudo):
-        """What holds for the patron, by purpose.
-
-        :return: for each purpose that needs consent its newest row of each channel
-        :rtype: dict[library.consent.purpose, library.consent]
-        """
+    def _prepare_library_consent_values(self, patron_sudo):
+        """What is agreed for the patron, and who may change it on this page."""
         Consent = patron_sudo.env["library.consent"]
-        newest = {
-            purpose: Consent
-            for purpose in patron_sudo.env["library.consent.purpose"].search(
-                [("is_refusable", "=", True)]
-            )
+        own = self._get_library_patrons(
+            Domain("partner_id", "=", request.env.user.partner_id.id)
+        )
+        return {
+            "reader": own.filtered(
+                lambda reader: reader.company_id == patron_sudo.company_id
+            ),
+            "consent_people": patron_sudo & own._get_spoken_for(),
+            "consent_purposes": Consent._get_offered_purposes().with_context(
+                lang=request.env.lang
+            ),
+            "newest_consents": Consent._get_newest(patron_sudo),
         }
-        seen = set()
-        for consent in Consent.search(
-            [("patron_id", "=", patron_sudo.id)], order="id desc"
-        ):
-            key = (consent.purpose_id, consent.channel)
-            if key not in seen and consent.purpose_id in newest:
-                seen.add(key)
-                newest[consent.purpose_id] |= consent
-        return newest
 
     # ------------------------------------------------------------
     # WHAT THE PATRON DOES
@@ -208,6 +204,28 @@ class LibraryPortal(CustomerPortal):
             notice = "interests_saved"
         else:
             notice = "interests_refused"
+        return request.redirect(f"/my/library/{patron_sudo.id}?notice={notice}")
+
+    @http.route(
+        "/my/library/<int:patron_id>/consent",
+        type="http",
+        auth="user",
+        methods=["POST"],
+        website=True,
+    )
+    def portal_my_library_consent(self, patron_id, **kwargs):
+        try:
+            patron_sudo = self._get_library_patron(patron_id)
+        except MissingError:
+            return request.redirect("/my")
+        values = self._prepare_library_consent_values(patron_sudo)
+        if not values["consent_people"]:
+            return request.redirect(f"/my/library/{patron_sudo.id}")
+        rows = patron_sudo.env["library.consent"]._save_preferences(
+            patron_sudo, get_wanted(request.httprequest.form), "portal"
+        )
+        asked = "asked" in rows.mapped("state")
+        notice = "consent_asked" if asked else "consent_saved"
         return request.redirect(f"/my/library/{patron_sudo.id}?notice={notice}")
 
     def _get_library_interests(self):

@@ -28,6 +28,10 @@ STATES_BY_RHYTHM = {
     "new": {"active": 100},
     "never": {"active": 40, "expired": 20, "draft": 40},
 }
+PROOFS = {
+    "paper": "Membership form, signed; kept in the folder of its year.",
+    "import": "Taken over from the newsletter's own list.",
+}
 QUIET = {
     "tracking_disable": True,
     "mail_create_nolog": True,
@@ -394,14 +398,24 @@ class DemoLibrary:
                     continue
                 days = (self.today - person.enrolled_on).days
                 given = random.randint(1, max(1, min(days, 900)))
-                source = random.choice(("form", "form", "desk", "portal", "import"))
+                source = random.choice(("paper", "form", "desk", "portal", "import"))
+                if channel == "email" and not is_named and random.random() < 0.03:
+                    # Agreed on the website, and has not confirmed the address yet.
+                    source = random.choice(("form", "address"))
+                    asked = random.randint(0, 6)
+                    rows.append(
+                        (asked, person.number, purpose, channel, "asked", source)
+                    )
+                    if source == "form":
+                        continue
+                    given, source = max(given, 8), "form"
                 rows.append((given, person.number, purpose, channel, "given", source))
                 if given > 40 and not is_named and random.random() < 0.12:
                     back = random.randint(1, given - 20)
                     source = random.choice(
-                        ("mail", "mail", "portal", "desk")
+                        ("mail", "mail", "portal", "desk", "bounce", "complaint")
                         if channel == "email"
-                        else ("desk", "form")
+                        else ("desk", "paper")
                     )
                     rows.append(
                         (back, person.number, purpose, channel, "withdrawn", source)
@@ -417,8 +431,17 @@ class DemoLibrary:
                                 "desk",
                             )
                         )
+        for person in self.people:
+            # Of the children that sign in nowhere themselves, some guardians agreed.
+            if person.guardian is None or person.profile not in ("child", "young"):
+                continue
+            if person.number in self.named or random.random() < 0.4:
+                days = max(1, (self.today - person.enrolled_on).days)
+                given = random.randint(1, min(days, 600))
+                source = random.choice(("paper", "portal"))
+                rows.append((given, person.number, "news", "email", "given", source))
         rows.sort(key=lambda row: (-row[0], row[1:]))
-        staff = {"desk": "desk", "form": "desk", "import": "manager"}
+        staff = {"desk": "desk", "paper": "desk", "import": "manager"}
         self.env["library.consent"].create(
             [
                 {
@@ -427,6 +450,7 @@ class DemoLibrary:
                     "channel": channel,
                     "state": state,
                     "source": source,
+                    "proof": PROOFS.get(source),
                     "date": self.at(self.days_ago(days), random),
                     "user_id": source in staff
                     and self.ref(f"library_user_{staff[source]}").id,
@@ -434,6 +458,10 @@ class DemoLibrary:
                 for days, number, purpose, channel, state, source in rows
             ]
         )
+        for _days, number, _purpose, _channel, _state, source in rows:
+            if source == "bounce":
+                patron = self.patrons[number]
+                patron.email_bounced = patron.email_normalized
         mailed = [person.email for person in self.people if person.email]
         self.env["mail.blacklist"].create(
             [{"email": email} for email in random.sample(mailed, 5)]

@@ -36,6 +36,8 @@ from . import (
     library_service_usage_month,
     library_service_usage_stage,
     library_use_condition,
+    mail_mail,
+    mail_thread,
     mailing_filter,
     mailing_mailing,
     mailing_trace,

@@ -5,8 +5,15 @@ from dateutil.relativedelta import relativedelta
 
 from odoo import api, fields, models
 from odoo.exceptions import ValidationError
-from odoo.fields import Domain
-from odoo.tools import SQL, format_date
+from odoo.fields import NO_ACCESS, Domain
+from odoo.tools import (
+    SQL,
+    email_normalize,
+    format_date,
+    hash_sign,
+    hmac,
+    verify_hash_signed,
+)
 
 
 class LibraryPatron(models.Model):
@@ -31,6 +38,11 @@ class LibraryPatron(models.Model):
     _mailing_enabled = True
 
     _USE_CHART_SERVICES = 5
+
+    # The pages that a link in a mail leads to without a login, and for how long.
+    _LINK_DAYS = {"preferences": 180, "confirm": 30}
+    # How often whoever asks for a link to the own page is sent one.
+    _LINK_PAUSE = timedelta(hours=1)
 
     # Who
     partner_id = fields.Many2one(
@@ -116,6 +128,14 @@ class LibraryPatron(models.Model):
         readonly=False,
         groups="library_crm.group_library_user",
         help="Where the day of birth is not known, or not to be kept.",
+    )
+    is_minor = fields.Boolean(
+        string="Minor",
+        compute="_compute_is_minor",
+        search="_search_is_minor",
+        groups="library_crm.group_library_user",
+        help="Younger than the age of own consent: the guardian agrees and is written "
+        "to.",
     )
     preferred_channel = fields.Selection(
         [("email", "Email"), ("phone", "Phone"), ("post", "Post"), ("none", "None")],
@@ -221,6 +241,30 @@ class LibraryPatron(models.Model):
         search="_search_agreed_purpose_ids",
         groups="base.group_user",
     )
+    email_confirmed = fields.Char(
+        string="Confirmed Address",
+        readonly=True,
+        copy=False,
+        groups="library_crm.group_library_user",
+        help="The address that the patron proved to be theirs, by a link in a mail.",
+    )
+    email_bounced = fields.Char(
+        string="Address That Does Not Work",
+        readonly=True,
+        copy=False,
+        index="btree_not_null",
+        groups="library_crm.group_library_user",
+    )
+    is_email_bounced = fields.Boolean(
+        string="Mail Comes Back",
+        compute="_compute_is_email_bounced",
+        search="_search_is_email_bounced",
+        groups="library_crm.group_library_user",
+        help="The address that the patron has does not work.",
+    )
+    preferences_sent_at = fields.Datetime(
+        string="Link to the Preferences Sent", copy=False, groups=NO_ACCESS
+    )
     mailing_trace_count = fields.Integer(
         string="Mailings",
         compute="_compute_mailing_trace_count",
@@ -297,6 +341,35 @@ class LibraryPatron(models.Model):
             patron.membership_id = current
             patron.membership_state = current.state
             patron.expiry_date = current.date_end
+
+    @api.depends("birth_date", "birth_year", "patron_category_id", "company_id")
+    def _compute_is_minor(self):
+        minors = self._get_minors()
+        for patron in self:
+            patron.is_minor = patron._origin in minors
+
+    @api.depends("email_bounced", "email_normalized")
+    def _compute_is_email_bounced(self):
+        for patron in self:
+            patron.is_email_bounced = bool(patron.email_bounced) and (
+                patron.email_bounced == patron.email_normalized
+            )
+
+    def _search_is_email_bounced(self, operator, value):
+        if operator != "in":
+            return NotImplemented
+        patrons = self.sudo().search([("email_bounced", "!=", False)])
+        return [("id", "in", patrons.filtered("is_email_bounced").ids)]
+
+    def _search_is_minor(self, operator, value):
+        if operator != "in":
+            return NotImplemented
+        minors = self._query_minors()
+        return Domain.custom(
+            to_sql=lambda _model, alias, _query: SQL(
+                "%s IN %s", SQL.identifier(alias, "id"), minors
+            )
+        )
 
     def _compute_use_count(self):
         since = fields.Date.context_today(self) - relativedelta(years=1)
@@ -580,6 +653,215 @@ class LibraryPatron(models.Model):
         self.invalidate_recordset(["last_use_date"])
 
     # ------------------------------------------------------------
+    # MINORS
+    # ------------------------------------------------------------
+
+    def _get_minors(self):
+        """Those of these patrons who are minors."""
+        patrons = self._origin
+        minors = {
+            patron_id
+            for (patron_id,) in self.env.execute_query(self._query_minors(patrons))
+        }
+        return patrons.filtered(lambda patron: patron.id in minors)
+
+    @api.model
+    def _query_minors(self, patrons=None, alone_on=None):
+        """The patrons who are younger than the age of own consent of their library.
+        Where only the year of birth is known, the whole year of that birthday counts
+        as younger; where nothing is known, the kind of the category decides.
+
+        :param patrons: where only these are asked about
+        :param str alone_on: only those for whom nobody else can be written to on this
+            channel. A text goes to the number of the record, so on ``phone`` all are
+            alone.
+        :return: SQL that gives patron ids
+        :rtype: odoo.tools.SQL
+        """
+        self.flush_model(
+            ["birth_date", "birth_year", "company_id", "guardian_id", "partner_id"]
+            + ["patron_category_id"]
+        )
+        self.env["library.patron.category"].flush_model(["kind"])
+        self.env["res.company"].flush_model(["library_minor_age"])
+        self.env["res.partner"].flush_model(["email_normalized"])
+        today = fields.Date.context_today(self)
+        alone = {
+            "email": SQL("guardian_contact.email_normalized IS NULL"),
+            "post": SQL("guardian.id IS NULL"),
+        }
+        return SQL(
+            """(
+                SELECT patron.id
+                  FROM library_patron patron
+                  JOIN res_company company ON company.id = patron.company_id
+             LEFT JOIN library_patron_category category
+                    ON category.id = patron.patron_category_id
+             LEFT JOIN library_patron guardian ON guardian.id = patron.guardian_id
+             LEFT JOIN res_partner guardian_contact
+                    ON guardian_contact.id = guardian.partner_id
+                 WHERE company.library_minor_age > 0
+                   AND CASE
+                       WHEN patron.birth_date IS NOT NULL
+                       THEN patron.birth_date
+                            > %(today)s - make_interval(years => library_minor_age)
+                       WHEN patron.birth_year > 0
+                       THEN patron.birth_year >= %(year)s - library_minor_age
+                       ELSE COALESCE(category.kind IN ('child', 'young_adult'), FALSE)
+                       END
+                   AND %(alone)s
+                   AND %(among)s
+            )""",
+            today=today,
+            year=today.year,
+            alone=alone.get(alone_on, SQL("TRUE")),
+            among=SQL("TRUE")
+            if patrons is None
+            else SQL("patron.id = ANY(%s)", list(patrons._ids)),
+        )
+
+    def _mail_get_partners(self, introspect_fields=False):
+        """Mail for a minor goes to the guardian, where there is one with an address."""
+        partners = super()._mail_get_partners(introspect_fields=introspect_fields)
+        for patron in self._get_minors():
+            guardian = patron.sudo().guardian_id.partner_id
+            if guardian.email_normalized:
+                partners[patron.id] = guardian.sudo(self.env.su)
+        return partners
+
+    # ------------------------------------------------------------
+    # WHO AGREES, AND BY WHICH LINK
+    # ------------------------------------------------------------
+
+    def _get_speakers(self):
+        """Who agrees for each of these patrons: the guardian for a minor who has one,
+        everybody else for themselves.
+
+        :rtype: dict[library.patron, library.patron]
+        """
+        minors = self._get_minors()
+        return {
+            patron: patron.guardian_id if patron in minors else patron
+            for patron in self
+        }
+
+    def _get_spoken_for(self):
+        """The patrons for whom these agree: themselves, unless they are minors, and
+        the minors whom they guard."""
+        dependants = self.dependant_ids
+        minors = (self | dependants)._get_minors()
+        return (self - minors) | (dependants & minors)
+
+    def _get_link(self, page):
+        """The address of a page that this patron may open without a login. It holds
+        for a time, and as long as the patron has the address it was sent to.
+
+        :param str page: a key of ``_LINK_DAYS``
+        """
+        self.ensure_one()
+        patron = self.sudo()
+        mark = patron._get_address_mark()
+        token = hash_sign(
+            patron.env,
+            f"library_crm-{page}",
+            [patron.id, mark],
+            expiration=timedelta(days=self._LINK_DAYS[page]),
+        )
+        return f"{patron.get_base_url()}/library_crm/{page}/{token}"
+
+    @api.model
+    def _find_by_link(self, page, token):
+        """Whose link it is.
+
+        :return: the ``library.patron`` as superuser; none if the link is forged, has
+            expired or went to an address that is no longer the patron's
+        """
+        env = self.env(su=True)
+        try:
+            signed = verify_hash_signed(env, f"library_crm-{page}", token)
+        except ValueError:
+            signed = None
+        if not signed:
+            return env[self._name]
+        patron_id, mark = signed
+        patron = env[self._name].browse(patron_id).exists()
+        return patron.filtered(
+            lambda patron: (
+                patron.email_normalized and patron._get_address_mark() == mark
+            )
+        )
+
+    def _get_address_mark(self):
+        """Tells one address of the patron from another, and says nothing of it to who
+        reads the logs of a web server."""
+        address = self.email_normalized or ""
+        return hmac(self.env(su=True), "library_crm-address", address)[:16]
+
+    @api.model
+    def _send_preferences_links(self, email):
+        """Send everybody with this address the link to their preferences, but not
+        again and again. Nothing tells the caller whether there is anybody."""
+        patrons = self.sudo().search(
+            [("email_normalized", "=", email_normalize(email or "", strict=False))]
+        )
+        now = fields.Datetime.now()
+        patrons = patrons.filtered(
+            lambda patron: (
+                patron.email_normalized
+                and patron._get_spoken_for()
+                and (
+                    not patron.preferences_sent_at
+                    or patron.preferences_sent_at <= now - self._LINK_PAUSE
+                )
+            )
+        )
+        patrons.preferences_sent_at = now
+        patrons._send_link("library_crm.mail_template_preferences")
+
+    def _send_link(self, template):
+        """Queue a mail to each of these patrons, and have the queue seen to soon.
+
+        :param str template: xml id of a ``mail.template``
+        """
+        patrons = self.filtered("email_normalized")
+        if patrons:
+            self.env.ref(template).sudo().send_mail_batch(patrons.ids)
+            self.env.ref("mail.ir_cron_mail_scheduler_action").sudo()._trigger()
+
+    def _has_confirmed_email(self):
+        return bool(self.email_confirmed) and (
+            self.email_confirmed == self.email_normalized
+        )
+
+    def _confirm_email(self):
+        """The patron has proved the address: what waits for that is given."""
+        self.ensure_one()
+        self.email_confirmed = self.email_normalized
+        return self.env["library.consent"]._confirm(self._get_spoken_for())
+
+    @api.model
+    def _stop_email(self, email, source, proof=None):
+        """Mail to this address came back, or its reader complained: write no more
+        there than what belongs to the service. A new address lifts nothing by itself;
+        whoever wants mail agrees anew.
+
+        :param str source: ``bounce`` or ``complaint``
+        :param str proof: what the mail server said
+        :return: the new rows of the ledger
+        """
+        address = email_normalize(email, strict=False)
+        if not address:
+            return self.env["library.consent"]
+        patrons = self.with_context(active_test=False).search(
+            [("email_normalized", "=", address)]
+        )
+        if source == "bounce":
+            patrons.email_bounced = address
+        return self.env["library.consent"]._stop(
+            patrons._get_spoken_for(), source, proof
+        )
+
+    # ------------------------------------------------------------
     # MAILING
     # ------------------------------------------------------------
 
@@ -778,6 +1060,66 @@ class LibraryPatron(models.Model):
             "months": [fields.Date.to_string(month) for month in months],
             "services": services,
         }
+
+    # ------------------------------------------------------------
+    # WHAT IS AGREED TO, ON THE FORM
+    # ------------------------------------------------------------
+
+    @api.readonly
+    def get_consents(self):
+        """What holds for the patron, for the block on the form.
+
+        :return: ``{"channels": [{"key", "label"}], "can_change": bool, "purposes":
+            [{"id", "name", "description", "rows": {channel: {"state", "label",
+            "source", "date"}}}]}``
+        :rtype: dict
+        """
+        self.ensure_one()
+        Consent = self.env["library.consent"]
+        newest = Consent._get_newest(self)
+        labels = {
+            name: dict(Consent._fields[name]._description_selection(self.env))
+            for name in ("channel", "state", "source")
+        }
+        return {
+            "channels": [
+                {"key": key, "label": label} for key, label in labels["channel"].items()
+            ],
+            "can_change": Consent.has_access("create"),
+            "purposes": [
+                {
+                    "id": purpose.id,
+                    "name": purpose.name,
+                    "description": purpose.description or "",
+                    "rows": {
+                        channel: {
+                            "state": row.state,
+                            "label": labels["state"][row.state],
+                            "source": labels["source"][row.source],
+                            "date": format_date(self.env, row.date),
+                        }
+                        for (_patron, purpose_id, channel), row in newest.items()
+                        if purpose_id == purpose.id
+                    },
+                }
+                for purpose in Consent._get_offered_purposes()
+            ],
+        }
+
+    def set_consent(self, purpose_id, channel, is_given):
+        """The patron says at the desk what they agree to, or take it back: one click.
+
+        :return: as :meth:`get_consents`
+        """
+        self.ensure_one()
+        self.check_access("read")
+        self.env["library.consent"]._record(
+            self,
+            self.env["library.consent.purpose"].browse(purpose_id),
+            channel,
+            "given" if is_given else "withdrawn",
+        )
+        return self.get_consents()
 
     # ------------------------------------------------------------
     # THE PATRON'S OWN PAGE

@@ -7,6 +7,12 @@ from odoo.fields import NO_ACCESS
 class ResCompany(models.Model):
     _inherit = "res.company"
 
+    library_minor_age = fields.Integer(
+        string="Age of Own Consent",
+        default=16,
+        help="Who is younger agrees through the guardian, who also gets what is meant "
+        "for them. 0: everybody agrees for themselves.",
+    )
     library_tombstone_key = fields.Char(
         required=True,
         copy=False,

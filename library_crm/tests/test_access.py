@@ -13,6 +13,7 @@ RIGHTS = {
     "library.branch": ("r", "r", "rwcu", "", "r"),
     "library.cluster": ("r", "r", "rwcu", "", ""),
     "library.consent": ("rc", "r", "rc", "", "r"),
+    "library.consent.import": ("", "", "rwc", "", ""),
     "library.consent.purpose": ("r", "rwc", "rwcu", "", "r"),
     "library.counter.report": ("", "", "ru", "", ""),
     "library.data.column": ("", "", "rwcu", "", ""),

@@ -48,12 +48,6 @@ class TestMailing(LibraryCommon, MassMailCommon):
             mailing._get_recipients(), "Without a purpose nobody is written to"
         )
 
-    def test_mailing_to_contacts_has_no_purpose(self):
-        mailing = self._mailing(
-            self.amal, mailing_model_id=self.env["ir.model"]._get_id("res.partner")
-        )
-        self.assertFalse(mailing.library_purpose_id)
-
     def test_only_who_agreed_is_a_recipient(self):
         mailing = self._mailing(self.amal + self.bruno)
         self.assertEqual(mailing._get_recipients(), self.amal.ids)

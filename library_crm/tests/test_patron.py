@@ -6,7 +6,7 @@ from lxml import etree
 from psycopg2 import IntegrityError
 
 from odoo import fields
-from odoo.exceptions import UserError, ValidationError
+from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.tests import Form, tagged
 from odoo.tools import mute_logger
 
@@ -270,7 +270,9 @@ class TestPatron(LibraryCommon):
     # CONSENT
     # ------------------------------------------------------------
 
-    def _consent(self, patron, state="given", purpose="news", channel="email"):
+    def _consent(
+        self, patron, state="given", purpose="news", channel="email", **values
+    ):
         return self.env["library.consent"].create(
             {
                 "patron_id": patron.id,
@@ -279,6 +281,7 @@ class TestPatron(LibraryCommon):
                 ).id,
                 "state": state,
                 "channel": channel,
+                **values,
             }
         )
 
@@ -307,3 +310,60 @@ class TestPatron(LibraryCommon):
         purpose.wording_version = "2"
         self.assertEqual(consent.wording_version, "1")
         self.assertEqual(self._consent(self.amal).wording_version, "2")
+
+    def test_old_paper_does_not_undo_what_was_said_since(self):
+        news = self.env.ref("library_crm.library_consent_purpose_news")
+        self._consent(self.amal, "withdrawn")
+        self._consent(self.amal, source="paper", date="2020-05-01 10:00:00")
+        self.assertFalse(self.amal.agreed_purpose_ids)
+        self.assertFalse(
+            self.env["library.patron"].search(
+                [
+                    ("agreed_purpose_ids", "in", news.ids),
+                    ("id", "=", self.amal.id),
+                ]
+            )
+        )
+
+    def test_what_holds_already_is_not_recorded_again(self):
+        Consent = self.env["library.consent"]
+        purposes = self.env["library.consent.purpose"].search([])
+        patrons = self.amal + self.bruno
+        rows = Consent._record(patrons, purposes, source="desk")
+        refusable = purposes.filtered("is_refusable")
+        self.assertLess(len(refusable), len(purposes), "Some need no consent")
+        self.assertEqual(len(rows), 2 * len(refusable))
+        self.assertEqual(self.bruno.agreed_purpose_ids, refusable)
+        self.assertFalse(Consent._record(patrons, purposes, source="desk"))
+        back = Consent._record(self.amal, refusable[0], state="withdrawn")
+        self.assertEqual(len(back), 1)
+        again = Consent._record(patrons, refusable[0], proof="Said so on the phone")
+        self.assertEqual(again.patron_id, self.amal)
+        self.assertEqual(again.proof, "Said so on the phone")
+
+    def test_desk_gives_and_takes_back_with_one_click(self):
+        news = self.env.ref("library_crm.library_consent_purpose_news")
+        amal = self.amal.with_user(self.desk)
+        for is_given, state in [(True, "given"), (False, "withdrawn")]:
+            with self.subTest(state):
+                block = amal.set_consent(news.id, "phone", is_given)
+                rows = {line["id"]: line["rows"] for line in block["purposes"]}
+                self.assertEqual(rows[news.id]["phone"]["state"], state)
+                self.assertNotIn("email", rows[news.id])
+        row = self.env["library.consent"].search(
+            [("patron_id", "=", self.amal.id)], limit=1
+        )
+        self.assertEqual((row.source, row.user_id), ("desk", self.desk))
+        self.assertTrue(block["can_change"])
+
+    def test_desk_records_no_consent_of_another_branch(self):
+        news = self.env.ref("library_crm.library_consent_purpose_news")
+        with self.assertRaises(AccessError):
+            self.bruno.with_user(self.desk).set_consent(news.id, "email", True)
+
+    def test_marketing_sees_what_is_agreed_and_gives_nothing(self):
+        news = self.env.ref("library_crm.library_consent_purpose_news")
+        amal = self.amal.with_user(self.marketing)
+        self.assertFalse(amal.get_consents()["can_change"])
+        with self.assertRaises(AccessError):
+            amal.set_consent(news.id, "email", True)

@@ -1,9 +1,11 @@
 from . import (
     base_partner_merge,
+    library_consent_import,
     library_data_preview,
     library_lead_to_patron,
     library_membership_change,
     library_segment_add,
     library_segment_overlap,
     library_usage_log,
+    mail_compose_message,
 )

@@ -49,3 +49,25 @@ class LoyaltyCard(models.Model):
     def _compute_user_may_change(self):
         """A button that ends in a refusal is not shown: the desk only reads cards."""
         self.user_may_change = self.has_access("write")
+
+    def _send_creation_communication(self, force_send=False):
+        return super(
+            LoyaltyCard, self._filter_library_reachable()
+        )._send_creation_communication(force_send=force_send)
+
+    def _send_points_reach_communication(self, points_changes):
+        return super(
+            LoyaltyCard, self._filter_library_reachable()
+        )._send_points_reach_communication(points_changes)
+
+    def _filter_library_reachable(self):
+        """The cards whose holders a programme may write to: of patrons, those who
+        agreed to news. Where the programme writes to nobody nothing is looked up."""
+        reachable = self.browse()
+        news = self.env.ref("library_crm.library_consent_purpose_news")
+        writing = self.filtered("program_id.communication_plan_ids")
+        for company, cards in writing.grouped("company_id").items():
+            reachable += self.env["library.consent"]._filter_reachable(
+                cards, news, company=company
+            )
+        return reachable

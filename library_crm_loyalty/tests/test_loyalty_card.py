@@ -158,3 +158,41 @@ class TestLoyaltyCard(LibraryCommon):
         for user in (self.marketing, self.employee, self.portal):
             with self.subTest(user.login), self.assertRaises(AccessError):
                 self._as(user, card).read(["points"])
+
+    def test_programme_writes_to_patrons_who_agreed_to_news(self):
+        template = self.env["mail.template"].create(
+            {
+                "name": "Points",
+                "model_id": self.env["ir.model"]._get_id("loyalty.card"),
+                "subject": "Your points",
+                "body_html": "<p>Thank you</p>",
+                "use_default_to": True,
+            }
+        )
+        self.programme.communication_plan_ids = [
+            Command.create({"trigger": "create", "mail_template_id": template.id}),
+            Command.create(
+                {
+                    "trigger": "points_reach",
+                    "points": 50,
+                    "mail_template_id": template.id,
+                }
+            ),
+        ]
+        news = self.env.ref("library_crm.library_consent_purpose_news")
+        self.env["library.consent"]._record(self.amal, news)
+        Mail = self.env["mail.mail"]
+        cards = self.env["loyalty.card"]
+        for patron in self.amal + self.bruno:
+            cards += self._create_card(patron.partner_id)
+        sent = Mail.search(
+            [("model", "=", "loyalty.card"), ("res_id", "in", cards.ids)]
+        )
+        self.assertEqual(sent.mapped("res_id"), cards[:1].ids, "On creation")
+        for card in cards:
+            card.points = 60
+        sent = (
+            Mail.search([("model", "=", "loyalty.card"), ("res_id", "in", cards.ids)])
+            - sent
+        )
+        self.assertEqual(sent.mapped("res_id"), cards[:1].ids, "On reaching points")

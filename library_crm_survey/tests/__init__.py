@@ -1,1 +1,1 @@
-from . import test_survey_answer
+from . import test_survey_answer, test_survey_invite

@@ -1,0 +1,120 @@
+from odoo import http
+from odoo.http import request
+from odoo.tools.misc import get_lang
+
+ROOT = "/library_crm"
+OPTIONS = {"type": "http", "auth": "public", "website": True, "sitemap": False}
+OPTIONS["multilang"] = False
+
+
+class LibraryPreferences(http.Controller):
+    """What a patron agreed to, without a login: the link came in a mail to the address
+    of the patron. Nothing is changed by following a link, since mail programs and
+    scanners follow them too; only by sending the form."""
+
+    def _render(self, template, patron=None, status=200, **values):
+        """A page that no cache, search engine or other site gets to know of."""
+        company = request.env.company
+        if patron:
+            request.update_context(lang=get_lang(patron.env, patron.lang).code)
+            company = patron.company_id
+        response = request.render(
+            f"library_crm.{template}",
+            {"res_company": company.sudo(), "patron": patron, **values},
+            status=status,
+        )
+        response.headers["Cache-Control"] = "no-store"
+        response.headers["Referrer-Policy"] = "no-referrer"
+        response.headers["X-Robots-Tag"] = "noindex"
+        return response
+
+    def _render_no_link(self, **values):
+        return self._render("preferences_no_link", **values)
+
+    # ------------------------------------------------------------
+    # PREFERENCES
+    # ------------------------------------------------------------
+
+    @http.route(f"{ROOT}/preferences", methods=["GET"], **OPTIONS)
+    def library_preferences_ask(self, **kwargs):
+        """Ask for the link, e.g. from the library's own website."""
+        return self._render_no_link()
+
+    @http.route(f"{ROOT}/preferences", methods=["POST"], **OPTIONS)
+    def library_preferences_send_link(self, email="", **kwargs):
+        request.env["library.patron"]._send_preferences_links(email)
+        return self._render_no_link(is_sent=True)
+
+    @http.route(f"{ROOT}/preferences/<string:token>", methods=["GET"], **OPTIONS)
+    def library_preferences(self, token, saved=None, **kwargs):
+        patron_sudo = request.env["library.patron"]._find_by_link("preferences", token)
+        if not patron_sudo:
+            return self._render_no_link(is_invalid=True, status=404)
+        Consent = patron_sudo.env["library.consent"]
+        people = patron_sudo._get_spoken_for()
+        purposes = patron_sudo.env["library.consent.purpose"].search([])
+        lang = get_lang(patron_sudo.env, patron_sudo.lang).code
+        return self._render(
+            "preferences",
+            patron_sudo,
+            people=people,
+            purposes=Consent._get_offered_purposes().with_context(lang=lang),
+            service_purposes=purposes.filtered(
+                lambda purpose: not purpose.is_refusable
+            ).with_context(lang=lang),
+            newest=Consent._get_newest(people),
+            saved=saved,
+        )
+
+    @http.route(f"{ROOT}/preferences/<string:token>", methods=["POST"], **OPTIONS)
+    def library_preferences_save(self, token, nothing=None, **kwargs):
+        patron_sudo = request.env["library.patron"]._find_by_link("preferences", token)
+        if not patron_sudo:
+            return self._render_no_link(is_invalid=True, status=404)
+        # Who sends this has read a mail to the address.
+        patron_sudo.email_confirmed = patron_sudo.email_normalized
+        wanted = set() if nothing else get_wanted(request.httprequest.form)
+        patron_sudo.env["library.consent"]._save_preferences(
+            patron_sudo._get_spoken_for(), wanted, "mail"
+        )
+        return request.redirect(f"{ROOT}/preferences/{token}?saved=1")
+
+    # ------------------------------------------------------------
+    # CONFIRMATION OF AN ADDRESS
+    # ------------------------------------------------------------
+
+    @http.route(f"{ROOT}/confirm/<string:token>", methods=["GET"], **OPTIONS)
+    def library_confirm(self, token, **kwargs):
+        patron_sudo = request.env["library.patron"]._find_by_link("confirm", token)
+        if not patron_sudo:
+            return self._render_no_link(is_invalid=True, status=404)
+        newest = patron_sudo.env["library.consent"]._get_newest(
+            patron_sudo._get_spoken_for(), channels=["email"]
+        )
+        return self._render(
+            "confirm",
+            patron_sudo,
+            rows=[row for row in newest.values() if row.state == "asked"],
+        )
+
+    @http.route(f"{ROOT}/confirm/<string:token>", methods=["POST"], **OPTIONS)
+    def library_confirm_save(self, token, **kwargs):
+        patron_sudo = request.env["library.patron"]._find_by_link("confirm", token)
+        if not patron_sudo:
+            return self._render_no_link(is_invalid=True, status=404)
+        patron_sudo._confirm_email()
+        return request.redirect(f"{patron_sudo._get_link('preferences')}?saved=1")
+
+
+def get_wanted(form):
+    """What is ticked in a form of preferences.
+
+    :return: of (patron id, purpose id, channel)
+    :rtype: set[tuple[int, int, str]]
+    """
+    wanted = set()
+    for value in form.getlist("agreed"):
+        patron_id, purpose_id, channel = (*value.split("-"), "", "")[:3]
+        if patron_id.isdecimal() and purpose_id.isdecimal():
+            wanted.add((int(patron_id), int(purpose_id), channel))
+    return wanted

@@ -1,0 +1,58 @@
+from odoo import api, fields, models
+from odoo.exceptions import UserError
+from odoo.tools.mail import email_split_and_format
+
+
+class SurveyInvite(models.TransientModel):
+    """Of patrons, only those who agreed to surveys are invited to one of a library.
+    What is no library's (an exam of the staff) is not asked about."""
+
+    _inherit = "survey.invite"
+
+    library_reach = fields.Char(compute="_compute_library_reach", compute_sudo=True)
+
+    @api.depends("partner_ids", "emails", "survey_id")
+    def _compute_library_reach(self):
+        for invite in self:
+            emails = email_split_and_format(invite.emails or "")
+            partners = invite.partner_ids._origin
+            reachable = invite._filter_library_reachable(partners, emails)
+            total = len(partners) + len(emails)
+            refused = total - sum(map(len, reachable))
+            invite.library_reach = (
+                self.env._(
+                    "%(refused)s of %(total)s are left out: patrons who did not agree "
+                    "to surveys.",
+                    refused=refused,
+                    total=total,
+                )
+                if refused
+                else False
+            )
+
+    def _filter_library_reachable(self, partners, emails):
+        """Who of the invited may be written to.
+
+        :return: contacts, addresses
+        :rtype: tuple[res.partner, list[str]]
+        """
+        company = self.survey_id.library_company_id
+        if not company:
+            return partners, emails
+        Consent = self.env["library.consent"]
+        purpose = self.env.ref("library_crm.library_consent_purpose_survey")
+        return (
+            Consent._filter_reachable(partners, purpose, company=company),
+            Consent._filter_reachable_emails(emails, purpose, company=company),
+        )
+
+    def _prepare_answers(self, partners, emails):
+        partners, emails = self.sudo()._filter_library_reachable(partners, emails)
+        if not partners and not emails:
+            raise UserError(
+                self.env._(
+                    "Recipients: none of them agreed to be asked in surveys. Choose "
+                    "others, or share the link of the survey."
+                )
+            )
+        return super()._prepare_answers(partners, emails)
