@@ -1,1 +1,1 @@
-from . import portal, webhook
+from . import join, portal, webhook

@@ -1,6 +1,5 @@
 from odoo import api, fields, models
 from odoo.fields import Domain
-from odoo.tools import email_normalize
 
 
 class CrmLead(models.Model):
@@ -52,6 +51,13 @@ class CrmLead(models.Model):
         check_company=True,
         index="btree_not_null",
         ondelete="set null",
+    )
+    library_join_ids = fields.One2many(
+        "library.join",
+        "lead_id",
+        string="Filled-in Join Form",
+        groups="library_crm.group_library_user",
+        help="What was typed on the page; one at most.",
     )
     library_team_purpose = fields.Selection(related="team_id.library_purpose")
 
@@ -123,6 +129,17 @@ class CrmLead(models.Model):
             self.library_patron_id.check_access("read")
         return result
 
+    def action_set_lost(self, **additional_values):
+        """Who asked on the join form gets an answer."""
+        result = super().action_set_lost(**additional_values)
+        self.sudo().library_join_ids._refuse()
+        return result
+
+    def action_restore(self):
+        result = super().action_restore()
+        self.sudo().library_join_ids._reopen()
+        return result
+
     # ------------------------------------------------------------
     # STAGES
     # ------------------------------------------------------------
@@ -158,27 +175,17 @@ class CrmLead(models.Model):
     # ------------------------------------------------------------
 
     def _find_library_duplicates(self):
-        """Patrons who may be the person of this enquiry: same email, same phone, or
-        the same name.
-
-        :return: ``library.patron`` of the same library, archived ones too, the
-            surest first
-        """
+        """Patrons of the same library who may be the person of this enquiry."""
         self.ensure_one()
-        Patron = self.env["library.patron"].with_context(active_test=False)
-        in_library = Domain("company_id", "=", (self.company_id or self.env.company).id)
-        found = Patron
-        email = email_normalize(self.email_from)
-        if email:
-            found |= Patron.search(in_library & Domain("email_normalized", "=", email))
-        if self.phone_sanitized:
-            found |= Patron.search(
-                in_library & Domain("phone_sanitized", "=", self.phone_sanitized)
-            )
-        name = (self.contact_name or self.partner_id.name or "").strip()
-        if name:
-            found |= Patron.search(in_library & Domain("complete_name", "=ilike", name))
-        return found
+        # Where a guardian has filled in the join form, address and phone say who the
+        # guardian is, not who the child is.
+        is_guarded = bool(self.sudo().library_join_ids.guardian_email)
+        return self.env["library.patron"]._find_duplicates(
+            self.company_id or self.env.company,
+            email=not is_guarded and self.email_from,
+            phone=not is_guarded and self.phone_sanitized,
+            name=self.contact_name or self.partner_id.name,
+        )
 
     def action_library_make_patron(self):
         """Open the dialogue that looks for duplicates and makes the patron."""

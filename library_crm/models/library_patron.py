@@ -6,7 +6,7 @@ from dateutil.relativedelta import relativedelta
 from odoo import api, fields, models
 from odoo.exceptions import ValidationError
 from odoo.fields import Domain
-from odoo.tools import SQL, format_date
+from odoo.tools import SQL, email_normalize, escape_psql, format_date
 
 
 class LibraryPatron(models.Model):
@@ -457,6 +457,35 @@ class LibraryPatron(models.Model):
                 if patron.patron_category_id.plan_id
             ]
         )
+
+    # ------------------------------------------------------------
+    # DUPLICATES
+    # ------------------------------------------------------------
+
+    @api.model
+    def _find_duplicates(self, company, *, email=None, phone=None, name=None):
+        """Patrons who may be one person: same email, same phone, or the same name.
+
+        :param company: the library
+        :param str email: as typed
+        :param str phone: in the international form (``phone_sanitized``)
+        :param str name: full name; capitals do not count
+        :return: those whom the user may see, archived ones too, the surest first
+        """
+        Patron = self.with_context(active_test=False)
+        in_library = Domain("company_id", "=", company.id)
+        found = Patron.browse()
+        email = email and email_normalize(email)
+        if email:
+            found |= Patron.search(in_library & Domain("email_normalized", "=", email))
+        if phone:
+            found |= Patron.search(in_library & Domain("phone_sanitized", "=", phone))
+        name = (name or "").strip()
+        if name:
+            found |= Patron.search(
+                in_library & Domain("complete_name", "=ilike", escape_psql(name))
+            )
+        return found
 
     # ------------------------------------------------------------
     # MERGING
