@@ -164,13 +164,13 @@ class JoinAnswers:
 
         :return: whether all is well
         """
-        self._check_lengths("name", "email", "phone", "street")
-        self._check_name("name")
-        self._check_email("email", required=not self.needs_guardian)
         if self.needs_guardian:
             self._check_lengths("guardian_name", "guardian_email")
             self._check_name("guardian_name")
             self._check_email("guardian_email", required=True)
+        self._check_lengths("name", "email", "phone", "street")
+        self._check_name("name")
+        self._check_email("email", required=not self.needs_guardian)
         phone = self.text["phone"]
         if phone and not (
             _PHONE.fullmatch(phone) and 5 <= len(re.sub(r"\D", "", phone)) <= 15

@@ -91,6 +91,13 @@ class CrmLead(models.Model):
                 )
         return result
 
+    def _compute_company_id(self):
+        """A request stays with its library, also while nobody looks after it."""
+        requests = self.filtered(
+            lambda lead: lead.library_request_kind and lead.company_id
+        )
+        return super(CrmLead, self - requests)._compute_company_id()
+
     def _get_library_purpose(self):
         """Which kind of team looks after a request; a hook.
 

@@ -55,7 +55,11 @@ class LibraryConsent(models.Model):
         default="desk",
     )
     wording_version = fields.Char(
-        compute="_compute_wording_version", store=True, precompute=True
+        compute="_compute_wording_version",
+        store=True,
+        precompute=True,
+        readonly=False,
+        help="Of the wording that the patron saw.",
     )
 
     _current_idx = models.Index("(purpose_id, channel, patron_id, id DESC)")
