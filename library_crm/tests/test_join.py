@@ -886,6 +886,23 @@ class TestJoin(JoinCommon):
 
 
 @tagged("post_install", "-at_install")
+class TestJoinTour(JoinCommon):
+    browser_size = "390x844"
+    touch_enabled = True
+
+    def test_tour(self):
+        self.start_tour(
+            f"/library/join?library={self.library.id}&utm_source=Join+fair",
+            "library_join_tour",
+        )
+        join = self._get_joins()
+        self.assertEqual(join.interest_ids, self.stories)
+        self.assertEqual(join.source_id.name, "Join fair")
+        self.start_tour(self._find_link(self._get_mail()), "library_join_confirm_tour")
+        self.assertEqual(self._get_leads().contact_name, "Rana Haddad")
+
+
+@tagged("post_install", "-at_install")
 class TestAcquisition(JoinCommon):
     """Where patrons come from: the links that they follow, and the report."""
 

@@ -38,7 +38,7 @@ class LibraryLeadToPatron(models.TransientModel):
     patron_category_id = fields.Many2one(
         "library.patron.category",
         string="Category",
-        compute="_compute_action",
+        compute="_compute_patron_category_id",
         store=True,
         readonly=False,
         domain="[('company_id', '=', company_id)]",
@@ -49,7 +49,7 @@ class LibraryLeadToPatron(models.TransientModel):
     )
     guardian_id = fields.Many2one(
         "library.patron",
-        compute="_compute_action",
+        compute="_compute_guardian_id",
         store=True,
         readonly=False,
         domain="[('company_id', '=', company_id)]",
@@ -81,7 +81,15 @@ class LibraryLeadToPatron(models.TransientModel):
             )
             wizard.action = "link" if wizard.patron_id else "create"
             wizard.branch_id = wizard.lead_id.library_branch_id
+
+    @api.depends("lead_id")
+    def _compute_patron_category_id(self):
+        for wizard in self:
             wizard.patron_category_id = wizard.join_id.patron_category_id
+
+    @api.depends("lead_id")
+    def _compute_guardian_id(self):
+        for wizard in self:
             wizard.guardian_id = wizard.join_id._find_guardian()
 
     def action_apply(self):
