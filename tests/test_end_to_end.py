@@ -256,7 +256,11 @@ class TestEndToEnd(LibraryCommon, HttpCase):
         lead = self.env["crm.lead"].search([("email_from", "=", address)])
         self.assertEqual(lead.source_id.name, "Fair end2end")
         self.env["library.lead.to.patron"].with_user(self.desk).create(
-            {"lead_id": lead.id, "patron_category_id": self.adult.id}
+            {
+                "lead_id": lead.id,
+                "action": "create",
+                "patron_category_id": self.adult.id,
+            }
         ).action_apply()
         patron = lead.library_patron_id
         self.assertEqual(patron.complete_name, "Rana & Ælfric Haddad")

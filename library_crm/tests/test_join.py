@@ -481,6 +481,10 @@ class TestJoin(JoinCommon):
         """Same email, phone, or name and birth date: the page tells nobody."""
         self.amal.phone = "+32 2 555 01 42"
         self.amal.birth_date = self.grown_up
+
+        def get_text(page):
+            return re.sub(r'csrf_token: "\w+"', "", page.text)
+
         stranger = self._ask()
         for values in (
             {"email": "amal.idris@test.example.com", "name": "Amal Idris"},
@@ -491,7 +495,7 @@ class TestJoin(JoinCommon):
                 page = self._ask(**values)
                 self.assertEqual(page.url, stranger.url)
                 self.assertEqual(page.status_code, stranger.status_code)
-                self.assertEqual(page.content, stranger.content)
+                self.assertEqual(get_text(page), get_text(stranger))
 
     def test_who_has_a_card_learns_it_from_the_mail_to_the_own_address(self):
         self._ask(email="Amal.Idris@Test.example.com", name="A. Idris")
