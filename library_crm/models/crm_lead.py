@@ -215,6 +215,17 @@ class CrmLead(models.Model):
             "res_id": self.library_patron_id.id,
         }
 
+    def action_view_library_join(self):
+        """What was typed on the join form."""
+        self.ensure_one()
+        return {
+            "type": "ir.actions.act_window",
+            "name": self.env._("Join Form"),
+            "res_model": "library.join",
+            "view_mode": "form",
+            "res_id": self.library_join_ids[:1].id,
+        }
+
     def action_library_renew(self):
         """Renew the patron's membership and close the request."""
         self.ensure_one()

@@ -114,7 +114,11 @@ class LibraryJoin(models.Model):
     confirmed_on = fields.Datetime(readonly=True)
     closed_on = fields.Datetime(readonly=True)
     lead_id = fields.Many2one(
-        "crm.lead", string="Request", readonly=True, ondelete="set null"
+        "crm.lead",
+        string="Request",
+        readonly=True,
+        index="btree_not_null",
+        ondelete="set null",
     )
     visitor = fields.Char(
         readonly=True,
@@ -122,9 +126,6 @@ class LibraryJoin(models.Model):
         help="A digest of the day and the network address, kept for a day.",
     )
 
-    _lead_uniq = models.UniqueIndex(
-        "(lead_id) WHERE lead_id IS NOT NULL", "Request: it comes of another form."
-    )
     _visitor_idx = models.Index("(visitor) WHERE visitor IS NOT NULL")
     _forgotten = models.Constraint(
         "CHECK (state NOT IN ('done', 'expired') OR COALESCE(name, email, phone, "
@@ -303,10 +304,7 @@ class LibraryJoin(models.Model):
         )
         if self.state != "asked":
             return self.lead_id
-        Lead = self.env["crm.lead"].with_company(self.company_id)
-        lead = self._take_over_earlier_request() or Lead.with_context(
-            mail_create_nosubscribe=True
-        ).create(self._prepare_lead_values())
+        lead = self._take_over_earlier_request() or self._make_request()
         self.write(
             {
                 "state": "confirmed",
@@ -315,6 +313,21 @@ class LibraryJoin(models.Model):
             }
         )
         self._send("library_crm.mail_template_join_received")
+        return lead
+
+    def _make_request(self):
+        """A request at the stage where the form is filled in, if its team has that."""
+        lead = (
+            self.env["crm.lead"]
+            .with_company(self.company_id)
+            .with_context(mail_create_nosubscribe=True)
+            .create(self._prepare_lead_values())
+        )
+        stage = self.env.ref(
+            "library_crm.crm_stage_acquisition_form", raise_if_not_found=False
+        )
+        if stage and lead.team_id in stage.team_ids:
+            lead.stage_id = stage
         return lead
 
     def _take_over_earlier_request(self):
@@ -357,15 +370,11 @@ class LibraryJoin(models.Model):
                 ),
             ),
         ]
-        stage = self.env.ref(
-            "library_crm.crm_stage_acquisition_form", raise_if_not_found=False
-        )
         return {
             "name": env._("Card for %(name)s", name=self.name),
             "library_request_kind": "joining",
             "company_id": self.company_id.id,
             "library_branch_id": self.branch_id.id,
-            "stage_id": stage.id if stage else False,
             "user_id": False,
             "contact_name": self.name,
             "email_from": self.email_normalized,

@@ -436,6 +436,12 @@ class TestJoinPage(JoinCommon):
         page = self._get(f"/library/join?library={self.library.id}&zip={evil}")
         self.assertNotIn("<script>alert", page.text)
 
+    def test_page_reads_from_right_to_left_where_the_language_does(self):
+        self.env["res.lang"]._activate_lang("ar_001")
+        self.opener.cookies["frontend_lang"] = "ar_001"
+        page = html.fromstring(self._get().content)
+        self.assertEqual((page.get("lang"), page.get("dir")), ("ar-001", "rtl"))
+
     def test_form_without_a_token_is_refused(self):
         with self.assertLogs("odoo.http", "WARNING"):
             response = self.url_open(
@@ -574,6 +580,21 @@ class TestJoin(JoinCommon):
     # ------------------------------------------------------------
     # CONFIRMED
     # ------------------------------------------------------------
+
+    def test_team_with_other_stages_begins_at_its_first_one(self):
+        self.env.ref("library_crm.crm_team_acquisition").company_id = self.env[
+            "res.company"
+        ].create({"name": "Lakeside Library"})
+        team = self.env["crm.team"].create(
+            {
+                "name": "Our own",
+                "library_purpose": "acquisition",
+                "company_id": self.library.id,
+            }
+        )
+        stage = self.env["crm.stage"].create({"name": "First", "team_ids": team.ids})
+        lead = self._get_confirmed()
+        self.assertEqual((lead.team_id, lead.stage_id), (team, stage))
 
     def test_look_at_the_link_confirms_nothing(self):
         self._ask()
