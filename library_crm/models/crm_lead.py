@@ -134,6 +134,9 @@ class CrmLead(models.Model):
         result = super().write(vals)
         if "library_patron_id" in vals:
             self.library_patron_id.check_access("read")
+        if "library_branch_id" in vals:
+            # Whoever works on the request sees the form that it came from.
+            self.sudo().library_join_ids.branch_id = vals["library_branch_id"]
         return result
 
     def action_set_lost(self, **additional_values):

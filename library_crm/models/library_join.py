@@ -9,6 +9,11 @@ from odoo.tools import SQL, email_normalize, hmac
 from odoo.tools.misc import hash_sign, verify_hash_signed
 
 
+def _is_one_name(*names):
+    """Capitals and spaces around do not count."""
+    return len({(name or "").strip().casefold() for name in names}) == 1
+
+
 class LibraryJoin(models.Model):
     """Somebody who filled in the join form.
 
@@ -25,7 +30,7 @@ class LibraryJoin(models.Model):
     _check_company_auto = True
 
     _CONFIRM_DAYS = 7
-    _REFUSED_DAYS = 30
+    _CLOSED_DAYS = 30
     # Mails to one address, by hours, and forms from one place: a classroom of the
     # library can join together, a robot can not go on for long.
     _MAX_BY_ADDRESS = {1: 3, 24: 6}
@@ -223,7 +228,7 @@ class LibraryJoin(models.Model):
                     self.email_normalized
                     in (patron.email_normalized, patron.guardian_id.email_normalized)
                     and (
-                        self._is_name(patron.complete_name)
+                        _is_one_name(self.name, patron.complete_name)
                         or self.birth_date == patron.birth_date
                     )
                 )
@@ -232,23 +237,22 @@ class LibraryJoin(models.Model):
             lambda patron: patron.email_normalized == self.email_normalized
         )[:1]
 
-    def _is_name(self, name):
-        return (name or "").strip().casefold() == (self.name or "").strip().casefold()
-
     def _find_guardian(self):
-        """The patron who is the guardian: has the address, and the name where several
-        have it."""
+        """The patron who is the guardian: has the address that confirmed, and the
+        name, since families share addresses."""
         if not self.guardian_email:
             return self.env["library.patron"]
-        patrons = (
+        return (
             self.env["library.patron"]
             ._find_duplicates(self.company_id, email=self.guardian_email)
-            .filtered(lambda patron: patron.active and not patron.guardian_id)
+            .filtered(
+                lambda patron: (
+                    patron.active
+                    and not patron.guardian_id
+                    and _is_one_name(self.guardian_name, patron.complete_name)
+                )
+            )[:1]
         )
-        guardian_name = (self.guardian_name or "").strip().casefold()
-        return patrons.filtered(
-            lambda patron: (patron.complete_name or "").casefold() == guardian_name
-        )[:1]
 
     # ------------------------------------------------------------
     # CONFIRMED
@@ -341,7 +345,7 @@ class LibraryJoin(models.Model):
                 ("birth_date", "=", self.birth_date),
                 ("lead_id.won_status", "=", "pending"),
             ]
-        ).filtered(lambda join: self._is_name(join.name))[:1]
+        ).filtered(lambda join: _is_one_name(self.name, join.name))[:1]
         lead = earlier.lead_id
         if lead:
             earlier.unlink()
@@ -401,6 +405,8 @@ class LibraryJoin(models.Model):
         self.ensure_one()
         return {
             "birth_date": self.birth_date,
+            "email": self.email_normalized,
+            "phone": self.phone,
             "interest_ids": [Command.link(id_) for id_ in self.interest_ids.ids],
         }
 
@@ -415,13 +421,21 @@ class LibraryJoin(models.Model):
             "lang": self.lang or self.env.lang,
         }
 
-    def _complete(self, patron):
-        """There is a patron: write what was agreed into the ledger, say welcome, and
-        forget what was typed. To be called with sudo."""
+    def _complete(self, patron, is_new):
+        """There is a patron: write what was agreed into the ledger, say so, and forget
+        what was typed. To be called with sudo.
+
+        :param patron: the ``library.patron``
+        :param bool is_new: or who was found to have a card already
+        """
         for join in self.filtered(lambda join: join.state in ("confirmed", "refused")):
             join.lead_id.library_patron_id = patron
             join._record_consents(patron)
-            join._send("library_crm.mail_template_join_welcome")
+            join._send(
+                "library_crm.mail_template_join_welcome"
+                if is_new
+                else "library_crm.mail_template_join_known"
+            )
             join._forget("done")
 
     def _record_consents(self, patron):
@@ -475,19 +489,30 @@ class LibraryJoin(models.Model):
                 ("create_date", "<", now - timedelta(days=self._CONFIRM_DAYS)),
             ]
         )._forget("expired")
-        self.search(
-            [
-                ("state", "=", "refused"),
-                ("name", "!=", False),
-                ("closed_on", "<", now - timedelta(days=self._REFUSED_DAYS)),
-            ]
-        )._forget("refused")
+        self._gc_forget_closed(now - timedelta(days=self._CLOSED_DAYS))
         self.search(
             [
                 ("visitor", "!=", False),
                 ("create_date", "<", now - timedelta(days=1)),
             ]
         ).visitor = False
+
+    def _gc_forget_closed(self, before):
+        """Those whose request was dropped, deleted, or done without this form."""
+        Join = self.with_context(active_test=False)
+        confirmed = Domain("state", "=", "confirmed")
+        closed = confirmed & Domain("lead_id.date_closed", "<", before)
+        dropped = (
+            Domain("state", "=", "refused")
+            & Domain("name", "!=", False)
+            & Domain("closed_on", "<", before)
+        )
+        Join.search(closed & Domain("lead_id.won_status", "=", "won"))._forget("done")
+        Join.search(
+            dropped
+            | (confirmed & Domain("lead_id", "=", False))
+            | (closed & Domain("lead_id.won_status", "=", "lost"))
+        )._forget("refused")
 
     # ------------------------------------------------------------
     # MAILS

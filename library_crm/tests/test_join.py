@@ -812,7 +812,26 @@ class TestJoin(JoinCommon):
         lead = self._get_confirmed(name="Amal Idris", interest=self.stories.id)
         self._make_patron(lead, action="link", patron_id=self.amal)
         self.assertEqual(str(self.amal.birth_date), "1984-02-29")
+        self.assertEqual(self.amal.email, "amal.idris@test.example.com")
         self.assertEqual(self.amal.interest_ids, self.stories)
+
+    def test_known_patron_is_told_of_the_card_that_there_is(self):
+        self.amal.email = False
+        lead = self._get_confirmed(name="Amal Idris", purpose=self.news.id)
+        self._make_patron(lead, action="link", patron_id=self.amal)
+        mail = self._get_mails()[-1]
+        self.assertIn("already have a card", mail.subject)
+        self.assertFalse(self._find_link(mail), "There is nothing left to confirm")
+        self.assertEqual(self.amal.email, "rana@test.example.com")
+        self.assertEqual(self.amal.agreed_purpose_ids, self.news)
+
+    def test_request_that_is_handed_over_takes_its_form_along(self):
+        lead = self._get_confirmed()
+        join = self._get_joins()
+        self.assertFalse(join.with_user(self.desk).has_access("read"))
+        lead.library_branch_id = self.main
+        self.env.invalidate_all()
+        self.assertEqual(lead.with_user(self.desk).library_join_ids, join)
 
     def test_dropped_request_is_answered_with_the_reason(self):
         reason = self.env["crm.lost.reason"].create(
@@ -899,6 +918,31 @@ class TestJoin(JoinCommon):
         join.closed_on -= timedelta(days=31)
         join._gc_forget()
         self.assertEqual(join.state, "refused")
+        self.assertForgotten(join)
+
+    def test_who_was_dealt_with_by_other_means_is_forgotten_after_a_month(self):
+        lead = self._get_confirmed()
+        join = self._get_joins()
+        lead.action_set_won()
+        lead.date_closed -= timedelta(days=29)
+        join._gc_forget()
+        self.assertEqual(join.name, "Rana Haddad")
+        lead.date_closed -= timedelta(days=2)
+        join._gc_forget()
+        self.assertEqual(join.state, "done")
+        self.assertForgotten(join)
+
+    def test_who_waits_for_the_staff_is_not_forgotten(self):
+        self._get_confirmed()
+        join = self._get_joins()
+        self._move_back(join, days=300)
+        join._gc_forget()
+        self.assertEqual(join.name, "Rana Haddad")
+
+    def test_form_of_a_deleted_request_is_forgotten(self):
+        self._get_confirmed().unlink()
+        join = self._get_joins()
+        join._gc_forget()
         self.assertForgotten(join)
 
     def test_digest_of_the_network_address_is_kept_for_a_day(self):

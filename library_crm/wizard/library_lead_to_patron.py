@@ -112,7 +112,7 @@ class LibraryLeadToPatron(models.TransientModel):
             self._take_over_join_form(patron)
         lead.write({"library_patron_id": patron.id, "partner_id": patron.partner_id.id})
         lead.action_set_won()
-        self.join_id.sudo()._complete(patron)
+        self.join_id.sudo()._complete(patron, is_new=self.action == "create")
         return {
             "type": "ir.actions.act_window",
             "res_model": "library.patron",
