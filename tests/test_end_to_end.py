@@ -203,3 +203,70 @@ class TestEndToEnd(LibraryCommon, HttpCase):
         self.assertTrue(trace.links_click_datetime)
         self.assertFalse(silent.mailing_trace_count)
         self.assertEqual(busy.mailing_trace_count, 0)
+
+    def _send_form(self, path, **values):
+        """Send a form as a browser does, with the token of the page."""
+        page = self.url_open(path)
+        token = re.search(r'name="csrf_token" value="([^"]+)"', page.text)[1]
+        return self.url_open(
+            path.partition("?")[0], data={"csrf_token": token, **values}
+        )
+
+    def _receive(self, address):
+        """What came to an address by SMTP, the newest last."""
+        with self.enter_registry_test_mode():
+            self.env.ref("mail.ir_cron_mail_scheduler_action").method_direct_trigger()
+        return [
+            message
+            for recipients, message in self.mailbox.messages
+            if recipients == [address]
+        ]
+
+    def test_from_the_join_form_to_the_card(self):
+        self.library.partner_id.email = "desk@riverside.example.org"
+        self.env["library.join.form"].create(
+            {"company_id": self.library.id, "is_open": True}
+        )
+        news = self.env.ref("library_crm.library_consent_purpose_news")
+        address = "rana@end2end.example.com"
+        page = self._send_form(
+            f"/library/join?library={self.library.id}&utm_source=Fair+end2end",
+            library=self.library.id,
+            step="send",
+            who="self",
+            birth_date="1984-02-29",
+            zip="97499",
+            name="Rana & Ælfric Haddad",
+            email=address,
+            branch=self.main.id,
+            purpose=news.id,
+        )
+        self.assertIn("Now look into your mail", page.text)
+
+        confirm = self._receive(address)[-1]
+        self.assertIn("desk@riverside.example.org", confirm["From"])
+        self.assertIn("Riverside Library", confirm["Subject"])
+        for kind in ("html", "plain"):
+            text = confirm.get_body((kind,)).get_content()
+            link = re.search(r"/library/join/confirm/[\w-]+", text)[0]
+        self._send_form(link)
+        received = self._receive(address)[-1]
+        self.assertIn("We have it", received["Subject"])
+
+        lead = self.env["crm.lead"].search([("email_from", "=", address)])
+        self.assertEqual(lead.source_id.name, "Fair end2end")
+        self.env["library.lead.to.patron"].with_user(self.desk).create(
+            {
+                "lead_id": lead.id,
+                "action": "create",
+                "patron_category_id": self.adult.id,
+            }
+        ).action_apply()
+        patron = lead.library_patron_id
+        self.assertEqual(patron.complete_name, "Rana & Ælfric Haddad")
+        self.assertEqual(patron.agreed_purpose_ids, news)
+        self.assertEqual(patron.membership_state, "active")
+        welcome = self._receive(address)[-1]
+        self.assertIn("Welcome to Riverside Library", welcome["Subject"])
+        self.assertIn("Ælfric", welcome.get_body(("plain",)).get_content())
+        self.assertEqual(len(self._receive(address)), 3)

@@ -1,1 +1,1 @@
-from . import mailing, portal, preferences, webhook
+from . import join, mailing, portal, preferences, webhook

@@ -77,6 +77,9 @@ class LibraryPortal(CustomerPortal):
                 **self._prepare_portal_layout_values(),
                 "page_name": "library",
                 "patrons": patrons_sudo,
+                "join_form": request.env["library.join.form"]._get_open(
+                    request.env.company
+                ),
             },
         )
 

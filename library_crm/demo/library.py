@@ -10,6 +10,7 @@ from dateutil.relativedelta import relativedelta
 from odoo.fields import Command, Domain
 from odoo.tools import SQL
 
+from .library_joins import DemoJoins
 from .library_requests import DemoRequests
 from .people import Person, Town
 from .use import BRANCH_CHANNELS, ONLINE, Use
@@ -121,6 +122,7 @@ class DemoLibrary:
         self._make_consents()
         self._make_use()
         self.requests = DemoRequests(self).make()
+        DemoJoins(self).make()
         self._archive()
 
     # ------------------------------------------------------------

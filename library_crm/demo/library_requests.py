@@ -53,7 +53,7 @@ class DemoRequests:
                 if stage == 3:
                     who = self._WHO_WHEN_DONE.get(kind, who)
                 made = random.randint(*((20, 360) if is_old else (0, 12 + 20 * stage)))
-                closed = random.randint(0, min(made, 30)) if stage == 3 else None
+                closed = made - random.randint(0, min(made, 30)) if stage == 3 else None
                 is_lost = index % (6 if is_old else 11) == 5 and stage != 0
                 values.append(
                     {

@@ -1,5 +1,6 @@
 from . import (
     crm_lead,
+    crm_lost_reason,
     crm_team,
     ir_attachment,
     ir_rule,
@@ -19,6 +20,9 @@ from . import (
     library_engagement_rule,
     library_household,
     library_interest,
+    library_join,
+    library_join_form,
+    library_join_rule,
     library_membership,
     library_membership_plan,
     library_membership_reason,

@@ -1,6 +1,5 @@
 from odoo import api, fields, models
 from odoo.fields import Domain
-from odoo.tools import email_normalize
 
 
 class CrmLead(models.Model):
@@ -53,6 +52,13 @@ class CrmLead(models.Model):
         index="btree_not_null",
         ondelete="set null",
     )
+    library_join_ids = fields.One2many(
+        "library.join",
+        "lead_id",
+        string="Filled-in Join Form",
+        groups="library_crm.group_library_user",
+        help="What was typed on the page; one at most.",
+    )
     library_team_purpose = fields.Selection(related="team_id.library_purpose")
 
     @api.depends("library_patron_id")
@@ -84,6 +90,13 @@ class CrmLead(models.Model):
                     limit=1,
                 )
         return result
+
+    def _compute_company_id(self):
+        """A request stays with its library, also while nobody looks after it."""
+        requests = self.filtered(
+            lambda lead: lead.library_request_kind and lead.company_id
+        )
+        return super(CrmLead, self - requests)._compute_company_id()
 
     def _get_library_purpose(self):
         """Which kind of team looks after a request; a hook.
@@ -121,6 +134,20 @@ class CrmLead(models.Model):
         result = super().write(vals)
         if "library_patron_id" in vals:
             self.library_patron_id.check_access("read")
+        if "library_branch_id" in vals:
+            # Whoever works on the request sees the form that it came from.
+            self.sudo().library_join_ids.branch_id = vals["library_branch_id"]
+        return result
+
+    def action_set_lost(self, **additional_values):
+        """Who asked on the join form gets an answer."""
+        result = super().action_set_lost(**additional_values)
+        self.sudo().library_join_ids._refuse()
+        return result
+
+    def action_restore(self):
+        result = super().action_restore()
+        self.sudo().library_join_ids._reopen()
         return result
 
     # ------------------------------------------------------------
@@ -158,27 +185,17 @@ class CrmLead(models.Model):
     # ------------------------------------------------------------
 
     def _find_library_duplicates(self):
-        """Patrons who may be the person of this enquiry: same email, same phone, or
-        the same name.
-
-        :return: ``library.patron`` of the same library, archived ones too, the
-            surest first
-        """
+        """Patrons of the same library who may be the person of this enquiry."""
         self.ensure_one()
-        Patron = self.env["library.patron"].with_context(active_test=False)
-        in_library = Domain("company_id", "=", (self.company_id or self.env.company).id)
-        found = Patron
-        email = email_normalize(self.email_from)
-        if email:
-            found |= Patron.search(in_library & Domain("email_normalized", "=", email))
-        if self.phone_sanitized:
-            found |= Patron.search(
-                in_library & Domain("phone_sanitized", "=", self.phone_sanitized)
-            )
-        name = (self.contact_name or self.partner_id.name or "").strip()
-        if name:
-            found |= Patron.search(in_library & Domain("complete_name", "=ilike", name))
-        return found
+        # Where a guardian has filled in the join form, address and phone say who the
+        # guardian is, not who the child is.
+        is_guarded = bool(self.sudo().library_join_ids.guardian_email)
+        return self.env["library.patron"]._find_duplicates(
+            self.company_id or self.env.company,
+            email=not is_guarded and self.email_from,
+            phone=not is_guarded and self.phone_sanitized,
+            name=self.contact_name or self.partner_id.name,
+        )
 
     def action_library_make_patron(self):
         """Open the dialogue that looks for duplicates and makes the patron."""
@@ -199,6 +216,17 @@ class CrmLead(models.Model):
             "res_model": "library.patron",
             "view_mode": "form",
             "res_id": self.library_patron_id.id,
+        }
+
+    def action_view_library_join(self):
+        """What was typed on the join form."""
+        self.ensure_one()
+        return {
+            "type": "ir.actions.act_window",
+            "name": self.env._("Join Form"),
+            "res_model": "library.join",
+            "view_mode": "form",
+            "res_id": self.library_join_ids[:1].id,
         }
 
     def action_library_renew(self):

@@ -87,7 +87,11 @@ class LibraryConsent(models.Model):
         help="Where and how it was given, for whoever has to show it.",
     )
     wording_version = fields.Char(
-        compute="_compute_wording_version", store=True, precompute=True
+        compute="_compute_wording_version",
+        store=True,
+        precompute=True,
+        readonly=False,
+        help="Of the wording that the patron saw.",
     )
 
     _current_idx = models.Index("(purpose_id, channel, patron_id, date DESC, id DESC)")

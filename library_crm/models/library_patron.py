@@ -9,6 +9,7 @@ from odoo.fields import NO_ACCESS, Domain
 from odoo.tools import (
     SQL,
     email_normalize,
+    escape_psql,
     format_date,
     hash_sign,
     hmac,
@@ -530,6 +531,35 @@ class LibraryPatron(models.Model):
                 if patron.patron_category_id.plan_id
             ]
         )
+
+    # ------------------------------------------------------------
+    # DUPLICATES
+    # ------------------------------------------------------------
+
+    @api.model
+    def _find_duplicates(self, company, *, email=None, phone=None, name=None):
+        """Patrons who may be one person: same email, same phone, or the same name.
+
+        :param company: the library
+        :param str email: as typed
+        :param str phone: in the international form (``phone_sanitized``)
+        :param str name: full name; capitals do not count
+        :return: those whom the user may see, archived ones too, the surest first
+        """
+        Patron = self.with_context(active_test=False)
+        in_library = Domain("company_id", "=", company.id)
+        found = Patron.browse()
+        email = email and email_normalize(email)
+        if email:
+            found |= Patron.search(in_library & Domain("email_normalized", "=", email))
+        if phone:
+            found |= Patron.search(in_library & Domain("phone_sanitized", "=", phone))
+        name = (name or "").strip()
+        if name:
+            found |= Patron.search(
+                in_library & Domain("complete_name", "=ilike", escape_psql(name))
+            )
+        return found
 
     # ------------------------------------------------------------
     # MERGING

@@ -21,6 +21,7 @@ from . import (
     test_formats_mapped,
     test_formats_sheet,
     test_indexes,
+    test_join,
     test_mailing,
     test_membership,
     test_messages,

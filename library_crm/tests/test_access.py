@@ -10,6 +10,7 @@ ROLES = ("desk", "marketing", "manager", "employee", "portal")
 # unlink. Staff and manager rights are those of the design; "everyone else sees
 # nothing of the library".
 RIGHTS = {
+    "library.acquisition.report": ("r", "r", "r", "", ""),
     "library.branch": ("r", "r", "rwcu", "", "r"),
     "library.cluster": ("r", "r", "rwcu", "", ""),
     "library.consent": ("rc", "r", "rc", "", "r"),
@@ -25,6 +26,9 @@ RIGHTS = {
     "library.engagement.rule": ("", "", "rw", "", ""),
     "library.household": ("rwc", "", "rwcu", "", ""),
     "library.interest": ("r", "rwc", "rwcu", "", "r"),
+    "library.join": ("r", "", "ru", "", ""),
+    "library.join.form": ("r", "r", "rwcu", "", ""),
+    "library.join.rule": ("r", "r", "rwcu", "", ""),
     "library.lead.to.patron": ("rwc", "", "rwc", "", ""),
     "library.membership": ("rwc", "r", "rwcu", "", "r"),
     "library.membership.change": ("rwc", "", "rwc", "", ""),

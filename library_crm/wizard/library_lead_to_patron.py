@@ -38,7 +38,22 @@ class LibraryLeadToPatron(models.TransientModel):
     patron_category_id = fields.Many2one(
         "library.patron.category",
         string="Category",
+        compute="_compute_patron_category_id",
+        store=True,
+        readonly=False,
         domain="[('company_id', '=', company_id)]",
+    )
+    join_id = fields.Many2one("library.join", compute="_compute_from_lead")
+    guardian_name = fields.Char(
+        related="join_id.guardian_name", string="Guardian on the Form"
+    )
+    guardian_id = fields.Many2one(
+        "library.patron",
+        compute="_compute_guardian_id",
+        store=True,
+        readonly=False,
+        domain="[('company_id', '=', company_id)]",
+        help="Empty: the guardian named on the form becomes a patron without a card.",
     )
     branch_id = fields.Many2one(
         "library.branch",
@@ -56,6 +71,7 @@ class LibraryLeadToPatron(models.TransientModel):
             wizard.duplicate_ids = (
                 wizard.lead_id._find_library_duplicates() if wizard.lead_id else False
             )
+            wizard.join_id = wizard.lead_id.library_join_ids[:1]
 
     @api.depends("lead_id")
     def _compute_action(self):
@@ -65,6 +81,16 @@ class LibraryLeadToPatron(models.TransientModel):
             )
             wizard.action = "link" if wizard.patron_id else "create"
             wizard.branch_id = wizard.lead_id.library_branch_id
+
+    @api.depends("lead_id")
+    def _compute_patron_category_id(self):
+        for wizard in self:
+            wizard.patron_category_id = wizard.join_id.patron_category_id
+
+    @api.depends("lead_id")
+    def _compute_guardian_id(self):
+        for wizard in self:
+            wizard.guardian_id = wizard.join_id._find_guardian()
 
     def action_apply(self):
         """Link or make the patron, and close the enquiry as won.
@@ -82,14 +108,33 @@ class LibraryLeadToPatron(models.TransientModel):
         else:
             patron = self.env["library.patron"].create(self._prepare_patron_values())
             patron._start_default_membership()
+        if self.join_id:
+            self._take_over_join_form(patron)
         lead.write({"library_patron_id": patron.id, "partner_id": patron.partner_id.id})
         lead.action_set_won()
+        self.join_id.sudo()._complete(patron, is_new=self.action == "create")
         return {
             "type": "ir.actions.act_window",
             "res_model": "library.patron",
             "view_mode": "form",
             "res_id": patron.id,
         }
+
+    def _take_over_join_form(self, patron):
+        """What the form tells and the request does not: what is known already stays."""
+        values = {
+            name: value
+            for name, value in self.join_id._prepare_patron_values().items()
+            if name == "interest_ids" or not patron[name]
+        }
+        guardian = self.guardian_id
+        if not guardian and self.join_id.guardian_name and not patron.guardian_id:
+            guardian = self.env["library.patron"].create(
+                self.join_id._prepare_guardian_values()
+            )
+        if guardian and guardian != patron:
+            values["guardian_id"] = guardian.id
+        patron.write(values)
 
     def _prepare_patron_values(self):
         """Values of the new patron; a hook. The contact of the request is taken where
