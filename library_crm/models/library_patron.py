@@ -227,6 +227,15 @@ class LibraryPatron(models.Model):
         groups="base.group_user",
     )
 
+    journey_count = fields.Integer(
+        string="Journeys", compute="_compute_journey_count", groups="base.group_user"
+    )
+    mailing_cards = fields.Char(
+        compute="_compute_mailing_cards",
+        groups="base.group_user",
+        help="For mails: the patrons whom the mail is for, if others than the reader.",
+    )
+
     _card_uniq = models.UniqueIndex(
         "(card_number, company_id)",
         "Card number: another patron of this library already has this card.",
@@ -351,6 +360,31 @@ class LibraryPatron(models.Model):
         )
         for patron in self:
             patron.mailing_trace_count = counts.get(patron, 0)
+
+    def _compute_journey_count(self):
+        counts = dict(
+            self.env["library.journey.enrolment"]._read_group(
+                [("patron_id", "in", self.ids)], ["patron_id"], ["__count"]
+            )
+        )
+        for patron in self:
+            patron.journey_count = counts.get(patron, 0)
+
+    @api.depends_context("library_journey_companions")
+    @api.depends("complete_name", "card_number", "guardian_id", "email_normalized")
+    def _compute_mailing_cards(self):
+        """First names and the end of the card: what a mail may say of others."""
+        companions = dict(self.env.context.get("library_journey_companions", ()))
+        for patron in self:
+            group = self.browse(companions.get(patron.id, ()))
+            if not group and patron._get_journey_recipient() != patron:
+                group = patron
+            patron.mailing_cards = ", ".join(
+                f"{member.complete_name.split()[0]} (…{member.card_number[-4:]})"
+                if member.card_number
+                else member.complete_name.split()[0]
+                for member in group
+            )
 
     @api.model
     def _search_display_name(self, operator, value):
@@ -493,6 +527,7 @@ class LibraryPatron(models.Model):
         self.env["library.patron.row"].search(
             [("patron_id", "in", together.ids)]
         ).unlink()
+        self.env["library.journey.enrolment"]._merge_patrons(self, others)
         traces = self.env["mailing.trace"].search(
             [("model", "=", self._name), ("res_id", "in", others.ids)]
         )
@@ -595,6 +630,29 @@ class LibraryPatron(models.Model):
         :raise AccessError: if the user may not read a field of the domain
         """
         self.search_count(domain, limit=1)
+
+    def _get_journey_recipient(self):
+        """Who gets a journey's mail: the patron, or the guardian of one who has no
+        address."""
+        self.ensure_one()
+        guardian = self.guardian_id
+        if not self.email_normalized and guardian.email_normalized:
+            return guardian
+        return self
+
+    def _message_get_default_recipients(self, with_cc=False, all_tos=False):
+        recipients = super()._message_get_default_recipients(
+            with_cc=with_cc, all_tos=all_tos
+        )
+        if "library_journey_companions" in self.env.context:
+            for patron in self:
+                recipient = patron._get_journey_recipient()
+                if recipient != patron:
+                    recipients[patron.id] = {
+                        **recipients[patron.id],
+                        "partner_ids": recipient.partner_id.ids,
+                    }
+        return recipients
 
     def action_new_mailing(self):
         """Begin a mailing to these patrons. Where the whole result of a search was
@@ -710,6 +768,16 @@ class LibraryPatron(models.Model):
             ),
             "domain": [("patron_id", "=", self.id)],
             "context": {"default_patron_id": self.id},
+        }
+
+    def action_view_journeys(self):
+        self.ensure_one()
+        return {
+            **self.env["ir.actions.actions"]._for_xml_id(
+                "library_crm.library_journey_enrolment_action"
+            ),
+            "domain": [("patron_id", "=", self.id)],
+            "context": {},
         }
 
     def action_view_mailing_traces(self):

@@ -17,6 +17,7 @@ from . import (
     test_formats_sheet,
     test_indexes,
     test_mailing,
+    test_journey,
     test_membership,
     test_messages,
     test_patron,
