@@ -21,6 +21,7 @@
         "data/library_membership_reason_data.xml",
         "data/library_consent_purpose_data.xml",
         "data/crm_team_data.xml",
+        "data/library_journey_data.xml",
         "data/ir_cron_data.xml",
         "wizard/library_data_preview_views.xml",
         "wizard/library_usage_log_views.xml",

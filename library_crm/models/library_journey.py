@@ -43,7 +43,10 @@ def get_lift(used_1, size_1, used_0, size_0):
     :rtype: tuple[float, float, float] | None
     """
     for used, size in ((used_1, size_1), (used_0, size_0)):
-        if size < FEWEST_IN_ARM or not FEWEST_OUTCOMES <= used <= size - FEWEST_OUTCOMES:
+        if (
+            size < FEWEST_IN_ARM
+            or not FEWEST_OUTCOMES <= used <= size - FEWEST_OUTCOMES
+        ):
             return None
     share_1, share_0 = used_1 / size_1, used_0 / size_0
     half = 1.96 * sqrt(
@@ -438,8 +441,10 @@ class LibraryJourney(models.Model):
 
     @api.ondelete(at_uninstall=False)
     def _unlink_only_unused(self):
-        if self.env["library.journey.enrolment"].sudo().search_count(
-            [("journey_id", "in", self.ids)], limit=1
+        if (
+            self.env["library.journey.enrolment"]
+            .sudo()
+            .search_count([("journey_id", "in", self.ids)], limit=1)
         ):
             raise UserError(
                 self.env._(

@@ -118,8 +118,7 @@ class LibraryJourneyEvent(models.Model):
                 {
                     "state": "outgoing",
                     "failure_type": False,
-                    "scheduled_date": now
-                    + timedelta(minutes=5 * 2 ** event.attempts),
+                    "scheduled_date": now + timedelta(minutes=5 * 2**event.attempts),
                 }
             )
             event.trace_id.write({"trace_status": "outgoing", "failure_type": False})

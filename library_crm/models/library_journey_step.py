@@ -318,7 +318,9 @@ class LibraryJourneyStep(models.Model):
         while left:
             now = left.filtered(lambda step, left=left: step.parent_id not in left)
             if not now:
-                raise UserError(self.env._("Steps can not follow each other in a ring."))
+                raise UserError(
+                    self.env._("Steps can not follow each other in a ring.")
+                )
             ordered += now
             left -= now
         return ordered
@@ -398,15 +400,19 @@ class LibraryJourneyStep(models.Model):
             )
 
     def _own_mailings(self):
-        """A mail of a journey is sent by it and by nothing else."""
+        """A mail of a journey is sent by it and by nothing else. One that was written
+        as code can be changed in the editor, too."""
         for step in self:
             mailings = step.mailing_id + step.mailing_b_id
-            (mailings + mailings.library_translation_ids).write(
+            mailings += mailings.library_translation_ids
+            mailings.write(
                 {
                     "library_journey_id": step.journey_id.id,
                     "library_purpose_id": step.journey_id.purpose_id.id,
                 }
             )
+            for mailing in mailings.filtered(lambda mailing: not mailing.body_arch):
+                mailing.body_arch = mailing.body_html
 
     def _check_library_domain(self):
         for step in self:
@@ -438,7 +444,9 @@ class LibraryJourneyStep(models.Model):
                 )
             if missing:
                 raise UserError(
-                    self.env._("%(step)s: %(missing)s.", step=step.name, missing=missing)
+                    self.env._(
+                        "%(step)s: %(missing)s.", step=step.name, missing=missing
+                    )
                 )
 
     def _get_today(self):
@@ -620,9 +628,7 @@ class LibraryJourneyStep(models.Model):
         (enrolments - treated)._pass(self, "held_out")
         for enrolment in treated:
             patron = enrolment.patron_id
-            user = (
-                self.activity_user_id or patron.liaison_id or self.journey_id.user_id
-            )
+            user = self.activity_user_id or patron.liaison_id or self.journey_id.user_id
             patron.activity_schedule(
                 activity_type_id=self.activity_type_id.id,
                 summary=self.name,
@@ -637,10 +643,7 @@ class LibraryJourneyStep(models.Model):
         self.env["crm.lead"].with_company(self.company_id).with_context(
             mail_create_nosubscribe=True
         ).create(
-            [
-                self._prepare_request_values(enrolment.patron_id)
-                for enrolment in treated
-            ]
+            [self._prepare_request_values(enrolment.patron_id) for enrolment in treated]
         )
         treated._pass(self, "done")
 

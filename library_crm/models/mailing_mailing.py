@@ -199,7 +199,9 @@ class MailingMailing(models.Model):
 
     def _prepare_journey_composer_values(self):
         return {
-            "attachment_ids": [(4, attachment.id) for attachment in self.attachment_ids],
+            "attachment_ids": [
+                (4, attachment.id) for attachment in self.attachment_ids
+            ],
             "author_id": self.user_id.partner_id.id,
             "auto_delete": not self.keep_archives,
             "auto_delete_keep_log": self.reply_to_mode == "update",

@@ -6,7 +6,7 @@ from freezegun import freeze_time
 from odoo import fields
 from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.tests import tagged
-from odoo.tools import mute_logger
+from odoo.tools import SQL, mute_logger
 
 from odoo.addons.mass_mailing.tests.common import MassMailCommon
 
@@ -180,9 +180,7 @@ class TestJourney(JourneyCommon):
         self._make_patron("Not", birth_date=date(1990, 5, 22))
         self.assertEqual(self._entrants("birthday"), {("May", "2026-05-20")})
         with freeze_time(datetime(2027, 2, 28, 12)):
-            self.assertIn(
-                ("Amal Idris", "2027-02-28"), self._entrants("birthday")
-            )
+            self.assertIn(("Amal Idris", "2027-02-28"), self._entrants("birthday"))
 
     def test_anniversary_of_joining(self):
         self.amal.enrolled_on = date(2021, 5, 23)
@@ -265,7 +263,8 @@ class TestJourney(JourneyCommon):
         self.assertEqual(self._run(NOON + timedelta(days=21)), [("Mail 3", "Ines")])
         self.assertEqual(self._enrolment(ines).state, "done")
         self.assertEqual(
-            self._events(ines), [(f"Step {number}", "sent", False) for number in (1, 2, 3)]
+            self._events(ines),
+            [(f"Step {number}", "sent", False) for number in (1, 2, 3)],
         )
 
     def test_steps_around_a_day_and_those_that_come_too_late(self):
@@ -460,9 +459,7 @@ class TestJourney(JourneyCommon):
         self.assertEqual(len(self._run()), 3)
         kept.sudo()._merge(other + third)
         self.assertEqual(len(self._enrolment(kept)), 1)
-        self.assertEqual(
-            self._run(NOON + timedelta(days=1)), [("Mail 2", "Ines")]
-        )
+        self.assertEqual(self._run(NOON + timedelta(days=1)), [("Mail 2", "Ines")])
 
     def test_merged_patron_goes_on_where_only_the_other_was(self):
         first = self._make_step()
@@ -533,9 +530,7 @@ class TestJourney(JourneyCommon):
         self._make_step()
         rana = self._make_patron("Rana Haddad", card_number="0009001")
         children = [
-            self._make_patron(
-                name, email=False, card_number=card, guardian_id=rana.id
-            )
+            self._make_patron(name, email=False, card_number=card, guardian_id=rana.id)
             for name, card in (("Sami Haddad", "0009002"), ("Lina Haddad", "0009003"))
         ]
         household = self.env["library.household"].create(
@@ -702,14 +697,15 @@ class TestJourney(JourneyCommon):
         self.assertEqual(set(enrolments.mapped("state")), {"done"})
         self.assertTrue(all(enrolments.mapped("first_at")))
         again = self._make_journey(hold_out_percent=50)
-        self.env.cr.execute(
-            "SELECT id FROM library_patron patron WHERE id = ANY(%s) AND %s = 'held_out'"
-            % ("%s", self.journey._sql_arm().code),
-            [patrons.ids, *self.journey._sql_arm().params],
+        in_arm = self.env.execute_query(
+            SQL(
+                "SELECT id FROM library_patron patron "
+                "WHERE id = ANY(%s) AND %s = 'held_out'",
+                patrons.ids,
+                self.journey._sql_arm(),
+            )
         )
-        self.assertEqual(
-            {number for (number,) in self.env.cr.fetchall()}, set(held.patron_id.ids)
-        )
+        self.assertEqual({number for (number,) in in_arm}, set(held.patron_id.ids))
         self.assertNotEqual(again._sql_arm(), self.journey._sql_arm())
 
     def test_lift_with_its_interval_against_figures_of_a_textbook(self):

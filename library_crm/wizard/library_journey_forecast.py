@@ -80,6 +80,7 @@ class LibraryJourneyForecast(models.TransientModel):
         today = fields.Date.context_today(self)
         now = fields.Datetime.now()
         for step in journey.step_ids.filtered(lambda step: step.kind == "mail"):
+            late = step._LATE if step.timing == "occasion" else timedelta()
             self.env.cr.execute(
                 SQL(
                     """
@@ -100,7 +101,7 @@ class LibraryJourneyForecast(models.TransientModel):
                     user=self.env.uid,
                     now=now.replace(microsecond=0),
                     ways=self._query_ways(step, today),
-                    first=today - (step._LATE if step.timing == "occasion" else timedelta()),
+                    first=today - late,
                     last=today + timedelta(days=self.DAYS),
                     reachable=self._sql_reachable(journey),
                 )
@@ -183,9 +184,7 @@ class LibraryJourneyForecast(models.TransientModel):
                 if step.timing == "occasion"
                 else SQL("greatest(%s, %s::timestamp)", due_at, today)
             )
-            due_at = SQL(
-                "%s + %s::interval", base, f"{step.delay} {step.delay_unit}"
-            )
+            due_at = SQL("%s + %s::interval", base, f"{step.delay} {step.delay_unit}")
         return due_at
 
     def _sql_answers(self, way):
