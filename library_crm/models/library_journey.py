@@ -835,9 +835,9 @@ class LibraryJourney(models.Model):
         goes on from what it finds. Mails are put into Odoo's queue, in the same
         transaction as the row that says so, and leave from there.
         """
-        self.env["library.journey.event"]._retry_failed()
-        if not self._keep():
-            return
+        while failed := self.env["library.journey.event"]._retry_failed():
+            if not self._keep(failed):
+                return
         for journey in self.search([("state", "=", "running")]):
             if not self._keep(self._do_alone(journey, journey._enrol)):
                 return

@@ -97,7 +97,11 @@ class LibraryJourneyEvent(models.Model):
     def _retry_failed(self):
         """Put mails that the mail server did not take back into the queue, later each
         time; after some times, or where it said that it never will, give up and show
-        it."""
+        it.
+
+        :return: how many were looked at
+        :rtype: int
+        """
         events = self.search(
             [("what", "=", "sent"), ("trace_id.mail_mail_id.state", "=", "exception")],
             limit=self._RETRY_BATCH,
@@ -122,6 +126,7 @@ class LibraryJourneyEvent(models.Model):
                 }
             )
             event.trace_id.write({"trace_status": "outgoing", "failure_type": False})
+        return len(events)
 
     def _get_companions(self):
         """The same for those of the household whom the mail was for as well."""

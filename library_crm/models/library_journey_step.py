@@ -129,6 +129,11 @@ class LibraryJourneyStep(models.Model):
     )
     note = fields.Text(help="What the task or request says.")
 
+    is_open = fields.Boolean(
+        compute="_compute_is_open",
+        help="Nobody goes through this version yet, so it can be changed.",
+    )
+
     # Numbers
     waiting_count = fields.Integer(string="Waiting", compute="_compute_numbers")
     sent_count = fields.Integer(string="Sent", compute="_compute_numbers")
@@ -156,6 +161,11 @@ class LibraryJourneyStep(models.Model):
     # ------------------------------------------------------------
     # COMPUTES
     # ------------------------------------------------------------
+
+    @api.depends("journey_id.started_on", "journey_id.version", "version")
+    def _compute_is_open(self):
+        for step in self:
+            step.is_open = step._are_open(step.journey_id, step.version)
 
     def _compute_numbers(self):
         waiting = dict(

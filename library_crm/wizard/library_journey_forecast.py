@@ -58,6 +58,7 @@ class LibraryJourneyForecast(models.TransientModel):
                 "library_crm.library_journey_forecast_action"
             ),
             "name": sentence,
+            "display_name": sentence,
             "domain": [("journey_id", "=", journey.id)],
         }
 
