@@ -18,6 +18,7 @@ from . import (
     test_indexes,
     test_mailing,
     test_journey,
+    test_journey_mails,
     test_membership,
     test_messages,
     test_patron,
