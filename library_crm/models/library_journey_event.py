@@ -23,7 +23,11 @@ class LibraryJourneyEvent(models.Model):
     _RETRY_BATCH = 500
 
     enrolment_id = fields.Many2one(
-        "library.journey.enrolment", required=True, readonly=True, ondelete="cascade"
+        "library.journey.enrolment",
+        required=True,
+        readonly=True,
+        index=True,
+        ondelete="cascade",
     )
     patron_id = fields.Many2one(related="enrolment_id.patron_id")
     step_id = fields.Many2one(

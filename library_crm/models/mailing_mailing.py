@@ -49,7 +49,7 @@ class MailingMailing(models.Model):
     )
     library_lang = fields.Selection(
         lambda self: self.env["res.lang"].get_installed(),
-        string="Language",
+        string="Written in",
         copy=False,
         help="Patrons with this language get this text instead.",
     )
