@@ -2,7 +2,7 @@ from ast import literal_eval
 from datetime import date, timedelta
 from math import sqrt
 
-from psycopg2.errors import SerializationFailure
+from psycopg2 import OperationalError
 
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError, ValidationError
@@ -202,6 +202,7 @@ class LibraryJourney(models.Model):
         string="Mails a Week at Most",
         compute="_compute_weekly_cap",
         inverse="_inverse_weekly_cap",
+        groups="library_crm.group_library_manager",
         help="Of all journeys and mailings of the library together; 0: no limit. "
         "Messages that can not be refused are not held back.",
     )
@@ -236,10 +237,28 @@ class LibraryJourney(models.Model):
     # COMPUTES
     # ------------------------------------------------------------
 
-    @api.depends("trigger")
+    @api.depends("trigger", "patron_domain", "exit_domain", "step_ids.domain")
     def _compute_is_private(self):
         for journey in self:
-            journey.is_private = journey.trigger in PRIVATE_TRIGGERS
+            domains = [journey.patron_domain, journey.exit_domain]
+            domains += journey.step_ids.mapped("domain")
+            journey.is_private = journey.trigger in PRIVATE_TRIGGERS or any(
+                self._asks_private(domain) for domain in domains
+            )
+
+    @api.model
+    def _asks_private(self, domain):
+        """Whether a domain on patrons asks a field that not all staff may read."""
+        for condition in Domain(literal_eval(domain or "[]")).iter_conditions():
+            model = self.env["library.patron"]
+            for name in condition.field_expr.split("."):
+                field = model._fields.get(name)
+                if not field:
+                    break
+                if field.groups and "base.group_user" not in field.groups:
+                    return True
+                model = self.env[field.comodel_name] if field.relational else model
+        return False
 
     @api.depends("company_id")
     def _compute_weekly_cap(self):
@@ -871,7 +890,7 @@ class LibraryJourney(models.Model):
         try:
             with self.env.cr.savepoint():
                 return work()
-        except SerializationFailure:
+        except OperationalError:
             self.env.cr.rollback()
             self.env.invalidate_all()
         except Exception as error:

@@ -1,3 +1,4 @@
+import re
 from ast import literal_eval
 from collections import defaultdict
 from datetime import timedelta
@@ -276,7 +277,7 @@ class LibraryJourneyStep(models.Model):
     def _say_detail(self):
         if self.kind == "mail":
             subjects = (self.mailing_id + self.mailing_b_id).mapped("subject")
-            return " / ".join(subjects)
+            return re.sub(r"\{\{.*?\}\}", "…", " / ".join(subjects))
         if self.kind == "request":
             selection = self._fields["request_kind"]._description_selection(self.env)
             return dict(selection).get(self.request_kind, "")

@@ -945,6 +945,22 @@ class TestJourney(JourneyCommon):
         with self.assertRaises(AccessError):
             self.journey.with_user(self.marketing).trigger = "birthday"
 
+    def test_journey_whose_choice_asks_for_a_birth_date_shows_marketing_no_names(self):
+        self._make_step()
+        ines = self._make_patron("Ines", birth_date=date(1990, 5, 20))
+        for domain, is_private in (
+            ([("branch_id", "=", self.main.id)], False),
+            ([("guardian_id.birth_date", "!=", False)], True),
+            ([("branch_id", "=", self.main.id), ("birth_year", "=", 1990)], True),
+        ):
+            self.journey.patron_domain = repr(domain)
+            self.assertEqual(self.journey.is_private, is_private)
+        self._start()
+        self._run()
+        self.assertFalse(
+            self._enrolment(ines).with_user(self.marketing)._filtered_access("read")
+        )
+
     def test_marketing_can_not_ask_for_a_birth_date_through_a_journey(self):
         guess = repr([("birth_date", "=", "1984-02-29")])
         journey = self.journey.with_user(self.marketing)
