@@ -2,6 +2,11 @@ from . import controllers, models, report, wizard
 
 
 def _uninstall_hook(env):
-    """Empty the tables of use first: services and branches can not be deleted while a
-    use names them."""
-    env.cr.execute("TRUNCATE library_service_usage, library_service_usage_month")
+    """Empty the tables of use and of journeys first: services, branches and steps can
+    not be deleted while a row names them."""
+    env.cr.execute(
+        """
+        TRUNCATE library_service_usage, library_service_usage_month,
+                 library_journey_event, library_journey_enrolment
+        """
+    )

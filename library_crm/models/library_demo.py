@@ -19,6 +19,7 @@ class LibraryDemo(models.AbstractModel):
         if self.env.ref("library_crm.demo_patron_1", raise_if_not_found=False):
             return
         from ..demo.library import DemoLibrary  # noqa: PLC0415
+        from ..demo.library_journeys import DemoJourneys  # noqa: PLC0415
 
         company = self.env.ref("base.main_company")
         library = DemoLibrary(
@@ -31,4 +32,5 @@ class LibraryDemo(models.AbstractModel):
         library.make()
         library.make_mailing_traces()
         library.make_engagement()
+        DemoJourneys(library).make()
         library.name_records()

@@ -272,6 +272,15 @@ class LibraryPatron(models.Model):
         groups="base.group_user",
     )
 
+    journey_count = fields.Integer(
+        string="Journeys", compute="_compute_journey_count", groups="base.group_user"
+    )
+    mailing_cards = fields.Char(
+        compute="_compute_mailing_cards",
+        groups="base.group_user",
+        help="For mails: the patrons whom the mail is for, if others than the reader.",
+    )
+
     _card_uniq = models.UniqueIndex(
         "(card_number, company_id)",
         "Card number: another patron of this library already has this card.",
@@ -425,6 +434,32 @@ class LibraryPatron(models.Model):
         )
         for patron in self:
             patron.mailing_trace_count = counts.get(patron, 0)
+
+    def _compute_journey_count(self):
+        counts = dict(
+            self.env["library.journey.enrolment"]._read_group(
+                [("patron_id", "in", self.ids)], ["patron_id"], ["__count"]
+            )
+        )
+        for patron in self:
+            patron.journey_count = counts.get(patron, 0)
+
+    @api.depends_context("library_journey_companions")
+    @api.depends("complete_name", "card_number", "guardian_id", "email_normalized")
+    def _compute_mailing_cards(self):
+        """First names and the end of the card: what a mail may say of others."""
+        companions = dict(self.env.context.get("library_journey_companions", ()))
+        recipients = self._get_mail_recipients()
+        for patron in self:
+            group = self.browse(companions.get(patron.id, ()))
+            if not group and recipients[patron] != patron:
+                group = patron
+            patron.mailing_cards = ", ".join(
+                f"{member.complete_name.split()[0]} (…{member.card_number[-4:]})"
+                if member.card_number
+                else member.complete_name.split()[0]
+                for member in group
+            )
 
     @api.model
     def _search_display_name(self, operator, value):
@@ -596,6 +631,7 @@ class LibraryPatron(models.Model):
         self.env["library.patron.row"].search(
             [("patron_id", "in", together.ids)]
         ).unlink()
+        self.env["library.journey.enrolment"]._merge_patrons(self, others)
         traces = self.env["mailing.trace"].search(
             [("model", "=", self._name), ("res_id", "in", others.ids)]
         )
@@ -750,13 +786,27 @@ class LibraryPatron(models.Model):
             else SQL("patron.id = ANY(%s)", list(patrons._ids)),
         )
 
+    def _get_mail_recipients(self):
+        """Who gets mail that is meant for each of these patrons: the guardian of a
+        minor, and of somebody without an address, where the guardian has one.
+
+        :rtype: dict[library.patron, library.patron]
+        """
+        minors = self._get_minors()
+        recipients = {}
+        for patron in self:
+            guardian = patron.sudo().guardian_id
+            is_guarded = guardian.email_normalized and (
+                patron in minors or not patron.email_normalized
+            )
+            recipients[patron] = guardian.sudo(self.env.su) if is_guarded else patron
+        return recipients
+
     def _mail_get_partners(self, introspect_fields=False):
-        """Mail for a minor goes to the guardian, where there is one with an address."""
         partners = super()._mail_get_partners(introspect_fields=introspect_fields)
-        for patron in self._get_minors():
-            guardian = patron.sudo().guardian_id.partner_id
-            if guardian.email_normalized:
-                partners[patron.id] = guardian.sudo(self.env.su)
+        for patron, recipient in self._get_mail_recipients().items():
+            if recipient != patron:
+                partners[patron.id] = recipient.sudo().partner_id.sudo(self.env.su)
         return partners
 
     # ------------------------------------------------------------
@@ -1027,6 +1077,16 @@ class LibraryPatron(models.Model):
             ),
             "domain": [("patron_id", "=", self.id)],
             "context": {"default_patron_id": self.id},
+        }
+
+    def action_view_journeys(self):
+        self.ensure_one()
+        return {
+            **self.env["ir.actions.actions"]._for_xml_id(
+                "library_crm.library_journey_enrolment_action"
+            ),
+            "domain": [("patron_id", "=", self.id)],
+            "context": {},
         }
 
     def action_view_mailing_traces(self):

@@ -1,4 +1,5 @@
 from odoo import api, fields, models
+from odoo.exceptions import ValidationError
 from odoo.tools import email_normalize
 
 
@@ -22,6 +23,36 @@ class MailingMailing(models.Model):
     library_reach = fields.Char(
         compute="_compute_library_reach",
         help="How many of the recipients agreed to the purpose.",
+    )
+
+    library_journey_id = fields.Many2one(
+        "library.journey",
+        string="Journey",
+        readonly=True,
+        copy=False,
+        index="btree_not_null",
+        ondelete="set null",
+        help="The mail is a step of this journey, and sent by it alone.",
+    )
+    library_is_private = fields.Boolean(
+        related="library_journey_id.is_private", store=True, string="Private"
+    )
+    library_original_id = fields.Many2one(
+        "mailing.mailing",
+        string="Translation of",
+        readonly=True,
+        copy=False,
+        index="btree_not_null",
+        ondelete="cascade",
+    )
+    library_translation_ids = fields.One2many(
+        "mailing.mailing", "library_original_id", string="Translations"
+    )
+    library_lang = fields.Selection(
+        lambda self: self.env["res.lang"].get_installed(),
+        string="Written in",
+        copy=False,
+        help="Patrons with this language get this text instead.",
     )
 
     @api.depends("mailing_model_id")
@@ -156,3 +187,114 @@ class MailingMailing(models.Model):
         return Consent._record(
             agreed, needed["purpose"], needed["channel"], "withdrawn", "mail"
         )
+
+    # ------------------------------------------------------------
+    # JOURNEYS
+    # ------------------------------------------------------------
+
+    @api.constrains("state", "library_journey_id")
+    def _check_library_journey(self):
+        """The queue of mailings would send it to everybody at once, and once only."""
+        for mailing in self:
+            if mailing.library_journey_id and mailing.state != "draft":
+                raise ValidationError(
+                    self.env._(
+                        "This mail is a step of the journey %(journey)s, which sends "
+                        "it. Duplicate it to send it as a mailing.",
+                        journey=mailing.library_journey_id.name,
+                    )
+                )
+
+    def _get_seen_list(self):
+        """A birthday comes again: who got a mail of a journey may get it once more.
+        That nobody gets it twice for one occasion is held by the journey's events."""
+        if self.library_journey_id:
+            return set()
+        return super()._get_seen_list()
+
+    def _in_language(self, lang):
+        """The text for a patron: in their language, where it was translated."""
+        translated = self.library_translation_ids.filtered(
+            lambda mailing: mailing.library_lang == lang
+        )
+        return translated[:1] or self
+
+    def _copy_for_journey(self):
+        """A copy with its translations, for another version of a step."""
+        if not self:
+            return self
+        copied = self.copy({"name": self.name})
+        for translation in self.library_translation_ids:
+            translation.copy(
+                {
+                    "name": translation.name,
+                    "library_original_id": copied.id,
+                    "library_lang": translation.library_lang,
+                }
+            )
+        return copied
+
+    def action_library_translate(self):
+        """Write the mail in another language: a copy to translate."""
+        self.ensure_one()
+        copied = self.copy(
+            {
+                "name": self.name,
+                "library_original_id": (self.library_original_id or self).id,
+                "library_journey_id": self.library_journey_id.id,
+            }
+        )
+        return {
+            "type": "ir.actions.act_window",
+            "res_model": self._name,
+            "view_mode": "form",
+            "res_id": copied.id,
+        }
+
+    def _queue_for_journey(self, patrons):
+        """Put one mail to each patron into the queue, with Odoo's composer, as
+        ``_action_send_mail`` does; but without committing, so that the mails and what
+        the journey writes about them are kept together or not at all.
+
+        :return: the ``mailing.trace`` of each, by patron id
+        :rtype: dict
+        """
+        self.ensure_one()
+        composer = (
+            self.env["mail.compose.message"]
+            .with_context(active_ids=patrons.ids, **self._get_mass_mailing_context())
+            .create(self._prepare_journey_composer_values())
+        )
+        composer._action_send_mail(auto_commit=False)
+        self.env.ref("mail.ir_cron_mail_scheduler_action").sudo()._trigger()
+        traces = self.env["mailing.trace"].search(
+            [
+                ("library_patron_id", "in", patrons.ids),
+                ("mass_mailing_id", "=", self.id),
+            ],
+            order="id",
+        )
+        return {trace.library_patron_id.id: trace for trace in traces}
+
+    def _prepare_journey_composer_values(self):
+        return {
+            "attachment_ids": [
+                (4, attachment.id) for attachment in self.attachment_ids
+            ],
+            "author_id": self.user_id.partner_id.id,
+            "auto_delete": not self.keep_archives,
+            "auto_delete_keep_log": self.reply_to_mode == "update",
+            "body": self._prepend_preview(self.body_html or "", self.preview),
+            "composition_mode": "mass_mail",
+            "email_from": self.email_from,
+            "force_send": False,
+            "lang": "{{ object.lang }}",
+            "mail_server_id": self.mail_server_id.id,
+            "mass_mailing_id": self.id,
+            "model": self.mailing_model_real,
+            "reply_to": self.reply_to if self.reply_to_mode == "new" else False,
+            "reply_to_force_new": self.reply_to_mode == "new",
+            "subject": self.subject,
+            "template_id": False,
+            "use_exclusion_list": self.use_exclusion_list,
+        }

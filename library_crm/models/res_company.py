@@ -20,3 +20,9 @@ class ResCompany(models.Model):
         default=lambda self: secrets.token_hex(32),
         help="Without it nobody can tell by trying card numbers who was erased.",
     )
+    library_weekly_cap = fields.Integer(
+        string="Mails a Week at Most",
+        default=3,
+        help="How many mails of journeys and mailings a patron gets within a week; 0: "
+        "no limit. Messages that can not be refused are not held back.",
+    )

@@ -1,1 +1,1 @@
-from . import library_acquisition_report
+from . import library_acquisition_report, library_journey_result

@@ -23,6 +23,8 @@ from . import (
     test_indexes,
     test_join,
     test_mailing,
+    test_journey,
+    test_journey_mails,
     test_membership,
     test_messages,
     test_patron,

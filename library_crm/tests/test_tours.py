@@ -71,3 +71,14 @@ class TestTours(LibraryCommon, HttpCase):
         )
         self.assertEqual(maja.name, "Maja Lindqvist")
         self.assertEqual(source.load_ids.rows_refused, 1)
+
+    def test_journey_is_drawn_step_by_step(self):
+        self.start_tour(
+            "/odoo/journeys", "library_journey_tour", login="library_marketing"
+        )
+        journey = self.env["library.journey"].search(
+            [("name", "=", "Long time no see")]
+        )
+        question, call = journey.step_ids.sorted("id")
+        self.assertEqual(question.kind, "condition")
+        self.assertEqual((call.parent_id, call.branch), (question, "yes"))

@@ -1,0 +1,203 @@
+from odoo import api, fields, models
+from odoo.exceptions import UserError
+from odoo.fields import Domain
+from odoo.tools import SQL
+
+
+class LibraryJourneyEnrolment(models.Model):
+    """A patron on a journey, for one occasion: where they are, and what is next.
+
+    The rows are written by set-based SQL, many at once, so who wrote them is not kept.
+    """
+
+    _name = "library.journey.enrolment"
+    _description = "Patron on a Journey"
+    _order = "entered_at desc, id desc"
+    _rec_name = "journey_id"
+    _log_access = False
+
+    journey_id = fields.Many2one(
+        "library.journey", required=True, readonly=True, ondelete="cascade"
+    )
+    version = fields.Integer(
+        required=True,
+        readonly=True,
+        aggregator=None,
+        help="The version of the steps that the patron goes through to the end.",
+    )
+    patron_id = fields.Many2one(
+        "library.patron", required=True, readonly=True, ondelete="cascade"
+    )
+    branch_id = fields.Many2one(related="patron_id.branch_id")
+    occasion = fields.Date(
+        required=True, readonly=True, help="The day that it is about."
+    )
+    arm = fields.Selection(
+        [("treated", "Written to"), ("held_out", "Held out")],
+        string="Group",
+        required=True,
+        readonly=True,
+        default="treated",
+    )
+    state = fields.Selection(
+        [("active", "On the way"), ("done", "At the end"), ("exited", "Left")],
+        required=True,
+        readonly=True,
+        default="active",
+    )
+    entered_at = fields.Datetime(required=True, readonly=True)
+    step_id = fields.Many2one(
+        "library.journey.step", string="Next Step", readonly=True, ondelete="restrict"
+    )
+    due_at = fields.Datetime(string="Due", readonly=True)
+    first_at = fields.Datetime(
+        string="First Mail",
+        readonly=True,
+        help="When the first mail was sent, or would have been to somebody held out.",
+    )
+    ended_at = fields.Datetime(string="Ended", readonly=True)
+    event_ids = fields.One2many(
+        "library.journey.event", "enrolment_id", string="What Happened", readonly=True
+    )
+
+    _occasion_uniq = models.UniqueIndex(
+        "(patron_id, journey_id, occasion)",
+        "This patron is on that journey for that occasion already.",
+    )
+    _active_uniq = models.UniqueIndex(
+        "(journey_id, patron_id) WHERE state = 'active'",
+        "This patron is on that journey already.",
+    )
+    _due_idx = models.Index("(step_id, due_at) WHERE state = 'active'")
+
+    @api.depends("journey_id", "patron_id")
+    def _compute_display_name(self):
+        for enrolment in self:
+            enrolment.display_name = self.env._(
+                "%(patron)s: %(journey)s",
+                patron=enrolment.patron_id.complete_name or "",
+                journey=enrolment.journey_id.name or "",
+            )
+
+    # ------------------------------------------------------------
+    # ON THE WAY
+    # ------------------------------------------------------------
+
+    def _filter_patrons(self, domain):
+        """Those whose patron a domain holds for now."""
+        patrons = self.env["library.patron"].search(
+            Domain("id", "in", self.patron_id.ids) & domain, order="id"
+        )
+        return self.filtered(lambda enrolment: enrolment.patron_id in patrons)
+
+    def _put_off(self, due_at):
+        """Let the step wait.
+
+        :param dict due_at: until when, by id
+        :return: those put off
+        """
+        put_off = self.browse(due_at)
+        for enrolment in put_off:
+            enrolment.due_at = due_at[enrolment.id]
+        return put_off
+
+    def _pass(self, step, what, traces=None, **values):
+        """Write down what came of a step, once, and go on to the next one.
+
+        :param str what: as in ``library.journey.event``
+        :param dict traces: ``mailing.trace`` by patron id
+        :param values: further values of the event
+        """
+        if not self:
+            return
+        self._record(step, what, traces or {}, values)
+        following = step._get_children().filtered(
+            lambda child: (child.branch or what) == what
+        )[:1]
+        now = fields.Datetime.now()
+        self.env.flush_all()
+        is_first_mail = step.kind == "mail" and what in ("sent", "held_out")
+        self.env.cr.execute(
+            SQL(
+                """
+                UPDATE library_journey_enrolment enrolment
+                   SET step_id = %(step)s, state = %(state)s, due_at = plan.due_at,
+                       ended_at = %(ended_at)s,
+                       first_at = coalesce(first_at, %(first_at)s)
+                  FROM (%(plan)s) AS plan (id, due_at)
+                 WHERE plan.id = enrolment.id
+                """,
+                step=following.id or None,
+                state="active" if following else "done",
+                ended_at=None if following else now,
+                first_at=now if is_first_mail else None,
+                plan=step._sql_of_enrolments(
+                    self,
+                    following._sql_due_at(
+                        SQL("enrolment.occasion"), step.journey_id._sql_time_zone()
+                    )
+                    if following
+                    else SQL("NULL::timestamp"),
+                ),
+            )
+        )
+        self.invalidate_recordset()
+
+    def _exit(self, step, reason):
+        """Leave the journey before a step."""
+        if not self:
+            return
+        if step:
+            self._record(step, "exited", {}, {"reason": reason})
+        self.write(
+            {
+                "state": "exited",
+                "step_id": False,
+                "due_at": False,
+                "ended_at": fields.Datetime.now(),
+            }
+        )
+
+    def _record(self, step, what, traces, values):
+        now = fields.Datetime.now()
+        self.env["library.journey.event"].create(
+            [
+                {
+                    "enrolment_id": enrolment.id,
+                    "step_id": step.id,
+                    "date": now,
+                    "what": what,
+                    "trace_id": traces[enrolment.patron_id.id].id if traces else False,
+                    **values,
+                }
+                for enrolment in self
+            ]
+        )
+
+    @api.model
+    def _merge_patrons(self, kept, others):
+        """Before patrons are merged: of two ways for the same occasion one stays, and
+        the patron is on a journey once. To be called with sudo."""
+        enrolments = self.search([("patron_id", "in", (kept + others).ids)])
+        for group in enrolments.grouped("journey_id").values():
+            ordered = group.sorted(
+                lambda one: (one.patron_id != kept, one.state != "active", one.id)
+            )
+            running = ordered.filtered(lambda one: one.state == "active")
+            for extra in running[1:]:
+                extra._exit(extra.step_id, "merged")
+            for same in ordered.grouped("occasion").values():
+                same[1:].unlink()
+
+    # ------------------------------------------------------------
+    # ACTIONS
+    # ------------------------------------------------------------
+
+    def action_take_out(self):
+        """Let patrons leave the journey because somebody decided so."""
+        self.env["library.patron"].browse(self.patron_id.ids).check_access("read")
+        self.check_access("read")
+        if any(enrolment.state != "active" for enrolment in self):
+            raise UserError(self.env._("This patron is not on the way any more."))
+        for step, enrolments in self.sudo().grouped("step_id").items():
+            enrolments._exit(step, "staff")
