@@ -442,6 +442,7 @@ class LibraryJoin(models.Model):
         """What was agreed to by email holds for the address that confirmed it."""
         if patron.email_normalized != self.email_normalized:
             return
+        patron.sudo().email_confirmed = patron.email_normalized
         self.env["library.consent"].create(
             [
                 {

@@ -1,3 +1,4 @@
+import logging
 from ast import literal_eval
 from datetime import date, timedelta
 from math import sqrt
@@ -8,6 +9,8 @@ from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.fields import Domain
 from odoo.tools import SQL
+
+_logger = logging.getLogger(__name__)
 
 #: Triggers that tell of a patron what marketing may not know: the day of birth, or the
 #: use of one service.
@@ -894,6 +897,7 @@ class LibraryJourney(models.Model):
             self.env.cr.rollback()
             self.env.invalidate_all()
         except Exception as error:
+            _logger.warning("Journey %s is paused", journey.id, exc_info=True)
             self.env.invalidate_all()
             journey._pause_for(error)
         return None

@@ -160,6 +160,7 @@ class LibraryJourneyEnrolment(models.Model):
 
     def _record(self, step, what, traces, values):
         now = fields.Datetime.now()
+        trace_ids = {patron_id: trace.id for patron_id, trace in traces.items()}
         self.env["library.journey.event"].create(
             [
                 {
@@ -167,7 +168,7 @@ class LibraryJourneyEnrolment(models.Model):
                     "step_id": step.id,
                     "date": now,
                     "what": what,
-                    "trace_id": traces[enrolment.patron_id.id].id if traces else False,
+                    "trace_id": trace_ids.get(enrolment.patron_id.id),
                     **values,
                 }
                 for enrolment in self

@@ -2,6 +2,7 @@ import re
 from datetime import timedelta
 
 from odoo import api, fields, models
+from odoo.fields import Domain
 
 
 class LibraryJourneyEvent(models.Model):
@@ -21,6 +22,8 @@ class LibraryJourneyEvent(models.Model):
     # 40 … minutes, so for some ten hours.
     _RETRIES = 6
     _RETRY_BATCH = 500
+    # Failures that are older were dealt with, or belong to whoever looks after mail.
+    _RETRY_WITHIN = timedelta(days=30)
 
     enrolment_id = fields.Many2one(
         "library.journey.enrolment",
@@ -96,6 +99,7 @@ class LibraryJourneyEvent(models.Model):
     _step_uniq = models.UniqueIndex(
         "(enrolment_id, step_id)", "This step was done for this patron already."
     )
+    _sent_idx = models.Index("(date) WHERE what = 'sent'")
 
     @api.model
     def _retry_failed(self):
@@ -106,20 +110,28 @@ class LibraryJourneyEvent(models.Model):
         :return: how many were looked at
         :rtype: int
         """
+        now = fields.Datetime.now()
+        not_taken = Domain("trace_id.mail_mail_id.state", "=", "exception")
+        # Odoo deletes a mail whose address can not be right.
+        deleted = Domain("trace_id.trace_status", "=", "error") & Domain(
+            "trace_id.mail_mail_id", "=", False
+        )
         events = self.search(
-            [("what", "=", "sent"), ("trace_id.mail_mail_id.state", "=", "exception")],
+            Domain("what", "=", "sent")
+            & Domain("date", ">", now - self._RETRY_WITHIN)
+            & (not_taken | deleted),
             limit=self._RETRY_BATCH,
             order="id",
         )
-        now = fields.Datetime.now()
         for event in events:
-            mail = event.trace_id.mail_mail_id
-            answer = (mail.failure_reason or "")[:500]
+            trace = event.trace_id
+            mail = trace.mail_mail_id
+            answer = (mail.failure_reason or trace.failure_type or "")[:500]
             if event.attempts >= self._RETRIES or self._is_final(mail):
                 (event + event._get_companions()).write(
                     {"what": "failed", "failure": answer}
                 )
-                event.trace_id.write({"trace_status": "error"})
+                trace.write({"trace_status": "error"})
                 continue
             event.write({"attempts": event.attempts + 1, "failure": answer})
             mail.write(
@@ -129,7 +141,7 @@ class LibraryJourneyEvent(models.Model):
                     "scheduled_date": now + timedelta(minutes=5 * 2**event.attempts),
                 }
             )
-            event.trace_id.write({"trace_status": "outgoing", "failure_type": False})
+            trace.write({"trace_status": "outgoing", "failure_type": False})
         return len(events)
 
     def _get_companions(self):
@@ -145,8 +157,10 @@ class LibraryJourneyEvent(models.Model):
 
     @api.model
     def _is_final(self, mail):
-        """Whether the mail server refused this mail for good: an answer of the kind
-        5xx (RFC 5321, 4.2.1) to the mail itself, not to the connection."""
-        return mail.failure_type != "mail_smtp" and bool(
-            re.search(r"\b5\d\d\b, b?['\"]", mail.failure_reason or "")
+        """Whether this mail will never be taken: it is gone, or the mail server said so
+        of the mail itself, not of the connection (5xx; RFC 5321, 4.2.1)."""
+        return (
+            not mail
+            or mail.failure_type != "mail_smtp"
+            and bool(re.search(r"\b5\d\d\b, b?['\"]", mail.failure_reason or ""))
         )

@@ -816,7 +816,10 @@ class LibraryJourneyStep(models.Model):
     def _read_outcomes(self, leads, traces):
         """What Odoo's composer made of the mails: in the queue, or refused by it."""
         refused = leads.filtered(
-            lambda lead: traces[lead.patron_id.id].trace_status in ("cancel", "error")
+            lambda lead: (
+                lead.patron_id.id not in traces
+                or traces[lead.patron_id.id].trace_status in ("cancel", "error")
+            )
         )
         if refused:
             yield "skipped", {"reason": "refused"}, refused

@@ -117,10 +117,13 @@ class MailingMailing(models.Model):
 
     def _get_library_consent_needed(self):
         """What whoever gets the mailing must have agreed to: its purpose and channel,
-        and the library that writes, which is that of the responsible."""
+        and the library that writes, which is that of the responsible. A mail of a
+        journey, in any language, has the purpose of the journey."""
         self.ensure_one()
+        original = self.library_original_id or self
         return {
-            "purpose": self.library_purpose_id,
+            "purpose": original.library_journey_id.purpose_id
+            or self.library_purpose_id,
             # Other types than mail (text messages) go to the phone.
             "channel": "email" if self.mailing_type == "mail" else "phone",
             "company": (self.user_id or self.create_uid or self.env.user).company_id,

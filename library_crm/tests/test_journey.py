@@ -229,9 +229,10 @@ class TestJourney(JourneyCommon):
             self._make_step(journey)
             self._start(journey)
             self.assertEqual(self._run(), [("Mail 1", "Amal Idris")])
-            self._run(NOON + timedelta(days=9))
-            self._run(NOON + timedelta(days=11))
+            self.assertEqual(self._run(NOON + timedelta(days=9)), [])
+            again = self._run(NOON + timedelta(days=11))
             with self.subTest(reentry=reentry):
+                self.assertEqual(len(again), times - 1, "The same mail comes again")
                 self.assertEqual(len(self._enrolment(self.amal, journey)), times)
             journey.action_close()
         with self.assertRaises(ValidationError):
@@ -646,7 +647,10 @@ class TestJourney(JourneyCommon):
         self.assertEqual(self.journey.edited_version, 1)
         self.assertFalse(self.journey._get_steps(2))
 
-    @mute_logger("odoo.addons.mail.models.mail_render_mixin")
+    @mute_logger(
+        "odoo.addons.mail.models.mail_render_mixin",
+        "odoo.addons.library_crm.models.library_journey",
+    )
     def test_journey_with_a_broken_mail_stops_alone_and_says_why(self):
         step = self._make_step()
         step.mailing_id.body_html = '<p>Dear <t t-out="object.nothing_like_it"/></p>'
@@ -920,6 +924,17 @@ class TestJourney(JourneyCommon):
         self._run()
         self.assertEqual((event.what, event.attempts), ("failed", 0))
 
+    def test_mail_that_was_deleted_for_its_address_shows_as_failed(self):
+        self._make_step()
+        ines = self._make_patron("Ines")
+        self._start()
+        self._run()
+        event = self._enrolment(ines).event_ids
+        event.trace_id.set_failed(failure_type="mail_email_invalid")
+        event.trace_id.mail_mail_id.unlink()
+        self._run()
+        self.assertEqual((event.what, event.failure), ("failed", "mail_email_invalid"))
+
     # ------------------------------------------------------------
     # WHAT MARKETING MAY NOT KNOW
     # ------------------------------------------------------------
@@ -986,6 +1001,7 @@ class TestJourney(JourneyCommon):
     # THE DATABASE'S WORD
     # ------------------------------------------------------------
 
+    @mute_logger("odoo.addons.library_crm.models.library_journey")
     def test_batch_that_breaks_leaves_neither_mail_nor_row(self):
         self._make_step()
         ines = self._make_patron("Ines")
