@@ -37,20 +37,13 @@ class ResPartner(models.Model):
     def write(self, vals):
         if "email" not in vals:
             return super().write(vals)
-        old = {contact: contact.email_normalized for contact in self}
+        old = {partner: partner.email_normalized for partner in self}
         result = super().write(vals)
         changed = self.filtered(
             lambda partner: partner.email_normalized != old[partner]
         )
         if patrons := changed.sudo().library_patron_ids:
-            self.env["library.consent"].sudo()._doubt_address(
-                patrons.filtered(
-                    lambda patron: (
-                        not patron.email_confirmed
-                        or patron.email_confirmed != patron.email_normalized
-                    )
-                )
-            )
+            self.env["library.consent"].sudo()._doubt_address(patrons)
         return result
 
     def action_view_library_patron(self):
