@@ -204,6 +204,28 @@ class TestEndToEnd(LibraryCommon, HttpCase):
         self.assertFalse(silent.mailing_trace_count)
         self.assertEqual(busy.mailing_trace_count, 0)
 
+        # The button of the mail program: this purpose, and no blacklist.
+        one_click = message["List-Unsubscribe"].strip("<>")
+        self.url_open(
+            one_click[one_click.index("/mailing/") :],
+            data={"List-Unsubscribe": "One-Click"},
+        )
+        drifting.invalidate_recordset()
+        self.assertFalse(drifting.agreed_purpose_ids)
+        self.assertFalse(drifting.is_blacklisted)
+        self.assertEqual(drifting.consent_ids[:1].source, "mail")
+
+        # The link in the body: the page of preferences, where news are chosen again.
+        link = re.search(r'href="[^"]*(/library_crm/preferences/[^"]+)"', body).group(1)
+        page = etree.HTML(self.url_open(link).text)
+        token = page.find(".//form//input[@name='csrf_token']").get("value")
+        self.url_open(
+            link,
+            data={"csrf_token": token, "agreed": f"{drifting.id}-{news.id}-email"},
+        )
+        drifting.invalidate_recordset()
+        self.assertEqual(drifting.agreed_purpose_ids, news)
+
     def _send_form(self, path, **values):
         """Send a form as a browser does, with the token of the page."""
         page = self.url_open(path)
@@ -270,24 +292,3 @@ class TestEndToEnd(LibraryCommon, HttpCase):
         self.assertIn("Welcome to Riverside Library", welcome["Subject"])
         self.assertIn("Ælfric", welcome.get_body(("plain",)).get_content())
         self.assertEqual(len(self._receive(address)), 3)
-        # The button of the mail program: this purpose, and no blacklist.
-        one_click = message["List-Unsubscribe"].strip("<>")
-        self.url_open(
-            one_click[one_click.index("/mailing/") :],
-            data={"List-Unsubscribe": "One-Click"},
-        )
-        drifting.invalidate_recordset()
-        self.assertFalse(drifting.agreed_purpose_ids)
-        self.assertFalse(drifting.is_blacklisted)
-        self.assertEqual(drifting.consent_ids[:1].source, "mail")
-
-        # The link in the body: the page of preferences, where news are chosen again.
-        link = re.search(r'href="[^"]*(/library_crm/preferences/[^"]+)"', body).group(1)
-        page = etree.HTML(self.url_open(link).text)
-        token = page.find(".//form//input[@name='csrf_token']").get("value")
-        self.url_open(
-            link,
-            data={"csrf_token": token, "agreed": f"{drifting.id}-{news.id}-email"},
-        )
-        drifting.invalidate_recordset()
-        self.assertEqual(drifting.agreed_purpose_ids, news)
