@@ -48,6 +48,7 @@ class DemoJourneys:
     def _find_unused(self):
         """Patrons who had not used anything for half a year, since when, and the day
         on which they came back, if they did."""
+        self.env.flush_all()
         rows = self.env.execute_query(
             SQL(
                 """

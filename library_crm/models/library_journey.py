@@ -482,16 +482,11 @@ class LibraryJourney(models.Model):
         return copies
 
     def copy_data(self, default=None):
-        return [
-            {
-                "name": self.env._("%(name)s (copy)", name=journey.name),
-                **values,
-                **(default or {}),
-            }
-            if not (default or {}).get("name")
-            else values
-            for journey, values in zip(self, super().copy_data(default), strict=True)
-        ]
+        vals_list = super().copy_data(default)
+        if "name" not in (default or {}):
+            for journey, vals in zip(self, vals_list, strict=True):
+                vals["name"] = self.env._("%(name)s (copy)", name=journey.name)
+        return vals_list
 
     # ------------------------------------------------------------
     # STEPS AND VERSIONS

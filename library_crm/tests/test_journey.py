@@ -636,6 +636,18 @@ class TestJourney(JourneyCommon):
             [("Mail 2", "Before"), ("New Mail 2", "After")],
         )
 
+    def test_copy_has_the_same_steps_with_mails_of_its_own(self):
+        question = self._make_step(kind="condition", domain="[('id', '>', 0)]")
+        self._make_step(after=question, branch="no", delay=3)
+        self._start()
+        copied = self.journey.copy()
+        self.assertEqual((copied.name, copied.state), ("Welcome (copy)", "draft"))
+        mail = copied.step_ids.filtered("parent_id")
+        self.assertEqual((mail.branch, mail.delay), ("no", 3))
+        self.assertEqual(mail.parent_id.domain, question.domain)
+        self.assertEqual(mail.mailing_id.library_journey_id, copied)
+        self.assertEqual(mail.mailing_id.subject, "Mail 2")
+
     def test_new_version_is_not_entered_before_it_is_put_to_use(self):
         self._make_step()
         self._start()

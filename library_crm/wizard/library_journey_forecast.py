@@ -64,9 +64,16 @@ class LibraryJourneyForecast(models.TransientModel):
 
     @api.model
     def _forget(self, journey):
-        self.sudo().search(
-            [("journey_id", "=", journey.id), ("create_uid", "=", self.env.uid)]
-        ).unlink()
+        """Delete the former forecast of the user: as many rows as patrons."""
+        self.env.cr.execute(
+            SQL(
+                "DELETE FROM library_journey_forecast "
+                "WHERE journey_id = %s AND create_uid = %s",
+                journey.id,
+                self.env.uid,
+            )
+        )
+        self.invalidate_model()
 
     @api.model
     def _compute_forecast(self, journey):
