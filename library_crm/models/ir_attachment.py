@@ -1,23 +1,34 @@
 import contextlib
 import os
+import secrets
 
 from odoo import models
 
 
 class IrAttachment(models.Model):
-    """A file that did not fit on the disk leaves nothing behind.
+    """A file is in its place as a whole or not at all.
 
-    Odoo leaves the half that fitted, under the name of the whole; when the same file
-    comes again, it takes it for another that has the same name, and refuses.
+    Odoo writes it in its place bit by bit. Who brings the same file at that moment, or
+    after it did not fit on the disk, finds a part of it there; Odoo takes that for
+    another file of the same name, and refuses.
     """
 
     _inherit = "ir.attachment"
 
     def _file_write(self, bin_value, checksum):
-        __, path = self._get_path(bin_value, checksum)
+        name, path = self._get_path(bin_value, checksum)
+        if not os.path.exists(path):
+            self._put_whole(bin_value, path)
+            self._mark_for_gc(name)
+        return super()._file_write(bin_value, checksum)
+
+    def _put_whole(self, content, path):
+        part = f"{path}.{secrets.token_hex(8)}.part"
         try:
-            return super()._file_write(bin_value, checksum)
+            with open(part, "xb") as file:
+                file.write(content)
+            os.replace(part, path)
         except OSError:
             with contextlib.suppress(FileNotFoundError):
-                os.remove(path)
+                os.remove(part)
             raise

@@ -46,6 +46,8 @@ class LibraryDataLoad(models.Model):
     _BATCH = 5000
     _KEEP_FILE_DAYS = 7
     _KEEP_REFUSALS_DAYS = 30
+    #: When the job looks again for a load that had to wait for another.
+    _COME_BACK = timedelta(seconds=20)
 
     # What
     source_id = fields.Many2one(
@@ -724,11 +726,19 @@ class LibraryDataLoad(models.Model):
     def _cron_run_pending(self):
         """Run the loads that wait, the oldest first, and carry on those that were
         interrupted."""
+        is_busy = False
         for load in self.search([("state", "in", ("queued", "running"))], order="id"):
-            # Busy: it is running elsewhere, or has to wait for one that is.
-            with contextlib.suppress(SourceBusy):
+            try:
                 if not load._run(commit=True):
                     return
+            except SourceBusy:
+                # It is running elsewhere, or has to wait for one that is.
+                is_busy = True
+        if is_busy:
+            # Whoever is at it may end without looking at those that wait.
+            self.env.ref("library_crm.ir_cron_run_data_loads")._trigger(
+                fields.Datetime.now() + self._COME_BACK
+            )
 
     @api.autovacuum
     def _gc_personal_data(self):

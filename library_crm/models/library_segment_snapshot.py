@@ -10,7 +10,9 @@ class LibrarySegmentSnapshot(models.Model):
     _rec_name = "segment_id"
     _log_access = False
 
-    segment_id = fields.Many2one("library.segment", required=True, ondelete="cascade")
+    segment_id = fields.Many2one(
+        "library.segment", required=True, index=True, ondelete="cascade"
+    )
     company_id = fields.Many2one(
         "res.company", string="Library", required=True, ondelete="cascade"
     )
