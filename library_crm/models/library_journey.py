@@ -809,6 +809,10 @@ class LibraryJourney(models.Model):
         """Let in whoever has an occasion: one statement, whatever the number of
         patrons. A patron who is in already is left out by the unique index.
 
+        The order has all entrants found before the first is written. Else PostgreSQL
+        may look for each of them through the rows that the statement has added so far:
+        100,000 took 70 s.
+
         :return: how many entered
         :rtype: int
         """
@@ -826,6 +830,7 @@ class LibraryJourney(models.Model):
                 SELECT %(journey)s, %(version)s, patron_id, occasion, arm, 'active',
                        %(now)s, %(step)s, %(due_at)s
                   FROM (%(entrants)s) entrant
+              ORDER BY patron_id
            ON CONFLICT DO NOTHING
                 """,
                 journey=self.id,

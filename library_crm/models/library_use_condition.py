@@ -158,11 +158,15 @@ class LibraryUseCondition(models.Model):
     def _get_first_day(self):
         return subtract(fields.Date.context_today(self), days=self.period_days)
 
-    def _sql_holds(self):
+    def _sql_holds(self, among_all=True):
         """Whether the condition holds for all rows ``use`` of a patron together; of a
-        patron without rows it says nothing."""
+        patron without rows it says nothing.
+
+        :param bool among_all: rows stand there too of which it does not speak
+        """
         self.ensure_one()
         matches = self._sql_matches()
+        chosen = SQL("FILTER (WHERE %s)", matches) if among_all else SQL()
         if self.rule == "share":
             period = self._get_first_day() if self.period_days else None
             whole = SQL("use.date > %s", period) if period else SQL("TRUE")
@@ -174,16 +178,16 @@ class LibraryUseCondition(models.Model):
                 whole,
             )
         if self.rule == "never":
-            return SQL("count(*) FILTER (WHERE %s) = 0", matches)
+            return SQL("count(*) %s = 0", chosen)
         counted = (
             SQL("count(DISTINCT use.date)")
             if self.unit == "days"
             else SQL("sum(use.quantity)")
         )
         return SQL(
-            "coalesce(%s FILTER (WHERE %s), 0) %s %s",
+            "coalesce(%s %s, 0) %s %s",
             counted,
-            matches,
+            chosen,
             SQL(">=") if self.rule == "at_least" else SQL("<="),
             self.amount,
         )
@@ -197,15 +201,13 @@ class LibraryUseCondition(models.Model):
         self.env["library.service.usage"].flush_model()
         if self.rule == "never" or (self.rule == "at_most" and not self.amount):
             return Domain("id", "not in", self._sql_patrons(SQL("TRUE")))
-        if self.rule == "at_most":
-            return Domain("id", "not in", self._sql_patrons(self._sql_more()))
         if self.rule == "at_least" and self.amount == 1:
             return Domain("id", "in", self._sql_patrons(SQL("TRUE")))
-        return Domain("id", "in", self._sql_patrons(self._sql_holds()))
-
-    def _sql_more(self):
-        """The contrary of “at most”: patrons without rows have to be among the rest."""
-        return SQL("NOT (%s)", self._sql_holds())
+        holds = self._sql_holds(among_all=self.rule == "share")
+        if self.rule == "at_most":
+            # Patrons without rows have to be among those of whom it is true.
+            return Domain("id", "not in", self._sql_patrons(SQL("NOT (%s)", holds)))
+        return Domain("id", "in", self._sql_patrons(holds))
 
     def _sql_patrons(self, having):
         """The patrons whose rows together fulfil ``having``, in parentheses."""
