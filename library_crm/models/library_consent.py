@@ -135,15 +135,46 @@ class LibraryConsent(models.Model):
         :return: the newest row by (patron id, purpose id, channel)
         :rtype: dict[tuple[int, int, str], library.consent]
         """
-        domain = Domain("patron_id", "in", patrons.ids)
+        chosen = [SQL("patron_id = ANY(%s)", patrons.ids)]
         if purposes is not None:
-            domain &= Domain("purpose_id", "in", purposes.ids)
+            chosen.append(SQL("purpose_id = ANY(%s)", purposes.ids))
         if channels is not None:
-            domain &= Domain("channel", "in", channels)
+            chosen.append(SQL("channel = ANY(%s)", list(channels)))
+        newest = self._query_newest("id", SQL(" AND ").join(chosen))
         return {
             (consent.patron_id.id, consent.purpose_id.id, consent.channel): consent
-            for consent in self.search(domain, order="date, id")
+            for consent in self.search([("id", "in", newest)])
         }
+
+    @api.model
+    def _query_newest(self, column, chosen, state=None):
+        """The newest row of each patron, purpose and channel: the one place that says
+        which that is.
+
+        :param str column: what is asked of them
+        :param SQL chosen: which rows of the ledger are looked at; all or none of a
+            patron, purpose and channel
+        :param str state: only those that say so
+        :return: SQL that gives the column
+        :rtype: odoo.tools.SQL
+        """
+        self.flush_model(["patron_id", "purpose_id", "channel", "state", "date"])
+        return SQL(
+            """(
+                SELECT newest.%(column)s
+                  FROM (
+                        SELECT DISTINCT ON (purpose_id, channel, patron_id)
+                               id, patron_id, state
+                          FROM library_consent
+                         WHERE %(chosen)s
+                      ORDER BY purpose_id, channel, patron_id, date DESC, id DESC
+                       ) newest
+                 WHERE %(is_asked)s
+            )""",
+            column=SQL.identifier(column),
+            chosen=chosen,
+            is_asked=SQL("newest.state = %s", state) if state else SQL("TRUE"),
+        )
 
     @api.model
     def _get_agreed_purposes(self, patrons, channel="email"):
@@ -174,30 +205,21 @@ class LibraryConsent(models.Model):
         :return: SQL that gives patron ids
         :rtype: odoo.tools.SQL
         """
-        self.flush_model(["patron_id", "purpose_id", "channel", "state", "date"])
-        return SQL(
-            """(
-                SELECT newest.patron_id
-                  FROM (
-                        SELECT DISTINCT ON (purpose_id, channel, patron_id)
-                               patron_id, state
-                          FROM library_consent
-                         WHERE purpose_id = ANY(%(purpose_ids)s)
-                           AND channel = %(channel)s
-                           AND %(among)s
-                      ORDER BY purpose_id, channel, patron_id, date DESC, id DESC
-                       ) newest
-                 WHERE newest.state = 'given'
-            )""",
-            purpose_ids=list(purposes._ids),
-            channel=channel,
-            among=SQL("TRUE")
-            if patrons is None
-            else SQL("patron_id = ANY(%s)", list(patrons._ids)),
+        return self._query_newest(
+            "patron_id",
+            SQL(
+                "purpose_id = ANY(%s) AND channel = %s AND %s",
+                list(purposes._ids),
+                channel,
+                SQL("TRUE")
+                if patrons is None
+                else SQL("patron_id = ANY(%s)", list(patrons._ids)),
+            ),
+            state="given",
         )
 
     @api.model
-    def _sql_objected(self, kind):
+    def _query_objected(self, kind):
         """The patrons whose last word on a purpose of that kind, on any channel, was
         no. Who was never asked has not objected.
 
@@ -205,23 +227,17 @@ class LibraryConsent(models.Model):
         :return: SQL that gives patron ids
         :rtype: odoo.tools.SQL
         """
-        self.flush_model(["patron_id", "purpose_id", "channel", "state", "date"])
-        return SQL(
-            """
-            SELECT newest.patron_id
-              FROM (
-                    SELECT DISTINCT ON (consent.purpose_id, channel, patron_id)
-                           patron_id, state
-                      FROM library_consent consent
-                      JOIN library_consent_purpose purpose
-                        ON purpose.id = consent.purpose_id
-                     WHERE purpose.kind = %s
-                  ORDER BY consent.purpose_id, channel, patron_id,
-                           date DESC, consent.id DESC
-                   ) newest
-             WHERE newest.state = 'withdrawn'
-            """,
-            kind,
+        return self._query_newest(
+            "patron_id",
+            SQL(
+                """
+                purpose_id IN (
+                    SELECT id FROM library_consent_purpose WHERE kind = %s
+                )
+                """,
+                kind,
+            ),
+            state="withdrawn",
         )
 
     # ------------------------------------------------------------
@@ -478,6 +494,8 @@ class LibraryConsent(models.Model):
         state="given",
         source="desk",
         proof=None,
+        date=None,
+        wording_versions=None,
     ):
         """Add what patrons say now. What holds already, and purposes that need no
         consent, are left out, so the same may be said twice.
@@ -494,6 +512,9 @@ class LibraryConsent(models.Model):
         :param str state: ``given`` or ``withdrawn``
         :param str source: how it was said; a key of the field ``source``
         :param str proof: where and how, for whoever has to show it
+        :param datetime date: when it was said, if not just now
+        :param dict wording_versions: of the wordings that were shown, by purpose id as
+            text; by default the present ones
         :return: the new rows
         """
         purposes = purposes.filtered("is_refusable")
@@ -512,6 +533,10 @@ class LibraryConsent(models.Model):
                     "state": states[patron],
                     "source": source,
                     "proof": proof,
+                    "date": date or fields.Datetime.now(),
+                    "wording_version": (wording_versions or {}).get(
+                        str(purpose.id), purpose.wording_version
+                    ),
                 }
                 for patron in patrons
                 for purpose in purposes

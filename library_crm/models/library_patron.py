@@ -732,10 +732,68 @@ class LibraryPatron(models.Model):
         return patrons.filtered(lambda patron: patron.id in minors)
 
     @api.model
+    def _sql_is_younger(self, years, day):
+        """Whether the row ``patron`` is younger than so many years on a day. Where only
+        the year of birth is known, the whole year of that birthday counts as younger;
+        where nothing is known, the kind of the category decides. Nobody is younger than
+        0 years.
+
+        Everything that is not done with children asks here, each with its own age.
+
+        :param years: a number, or SQL that gives one
+        :param day: a date, or SQL that gives one
+        :rtype: odoo.tools.SQL
+        """
+        return SQL(
+            """
+            (
+                %(years)s > 0
+                AND CASE
+                    WHEN patron.birth_date IS NOT NULL
+                    THEN patron.birth_date
+                         > %(day)s::date - make_interval(years => %(years)s)
+                    WHEN patron.birth_year > 0
+                    THEN patron.birth_year
+                         >= date_part('year', %(day)s::date) - %(years)s
+                    ELSE COALESCE(
+                        patron.patron_category_id IN (
+                            SELECT id
+                              FROM library_patron_category
+                             WHERE kind IN ('child', 'young_adult')
+                        ),
+                        FALSE
+                    )
+                    END
+            )
+            """,
+            years=years,
+            day=day,
+        )
+
+    @api.model
+    def _is_younger(self, birth_date, years):
+        """Whether somebody who is no patron yet is younger than so many years today;
+        see :meth:`_sql_is_younger`."""
+        [(is_younger,)] = self.env.execute_query(
+            SQL(
+                """
+                SELECT %s
+                  FROM (
+                        SELECT %s::date AS birth_date,
+                               NULL::integer AS birth_year,
+                               NULL::integer AS patron_category_id
+                       ) patron
+                """,
+                self._sql_is_younger(years, fields.Date.context_today(self)),
+                birth_date,
+            )
+        )
+        return is_younger
+
+    @api.model
     def _query_minors(self, patrons=None, alone_on=None):
-        """The patrons who are younger than the age of own consent of their library.
-        Where only the year of birth is known, the whole year of that birthday counts
-        as younger; where nothing is known, the kind of the category decides.
+        """The patrons who are younger than the age of own consent of their library; see
+        :meth:`_sql_is_younger`.
 
         :param patrons: where only these are asked about
         :param str alone_on: only those for whom nobody else can be written to on this
@@ -751,7 +809,6 @@ class LibraryPatron(models.Model):
         self.env["library.patron.category"].flush_model(["kind"])
         self.env["res.company"].flush_model(["library_minor_age"])
         self.env["res.partner"].flush_model(["email_normalized"])
-        today = fields.Date.context_today(self)
         alone = {
             "email": SQL("guardian_contact.email_normalized IS NULL"),
             "post": SQL("guardian.id IS NULL"),
@@ -761,25 +818,16 @@ class LibraryPatron(models.Model):
                 SELECT patron.id
                   FROM library_patron patron
                   JOIN res_company company ON company.id = patron.company_id
-             LEFT JOIN library_patron_category category
-                    ON category.id = patron.patron_category_id
              LEFT JOIN library_patron guardian ON guardian.id = patron.guardian_id
              LEFT JOIN res_partner guardian_contact
                     ON guardian_contact.id = guardian.partner_id
-                 WHERE company.library_minor_age > 0
-                   AND CASE
-                       WHEN patron.birth_date IS NOT NULL
-                       THEN patron.birth_date
-                            > %(today)s - make_interval(years => library_minor_age)
-                       WHEN patron.birth_year > 0
-                       THEN patron.birth_year >= %(year)s - library_minor_age
-                       ELSE COALESCE(category.kind IN ('child', 'young_adult'), FALSE)
-                       END
+                 WHERE %(is_minor)s
                    AND %(alone)s
                    AND %(among)s
             )""",
-            today=today,
-            year=today.year,
+            is_minor=self._sql_is_younger(
+                SQL("company.library_minor_age"), fields.Date.context_today(self)
+            ),
             alone=alone.get(alone_on, SQL("TRUE")),
             among=SQL("TRUE")
             if patrons is None
