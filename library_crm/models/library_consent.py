@@ -109,6 +109,7 @@ class LibraryConsent(models.Model):
         consents = super().create(vals_list)
         profiling = consents.filtered(lambda row: row.purpose_id.kind == "profiling")
         profiling.patron_id._refresh_engagement()
+        consents.filtered(lambda row: row.state != "given")._recall()
         return consents
 
     def write(self, vals):
@@ -120,6 +121,13 @@ class LibraryConsent(models.Model):
                 )
             )
         return super().write(vals)
+
+    def _recall(self):
+        """What waits in a queue for these patrons, and is not agreed to any more, is
+        not sent. A hook for other ways to write than mail."""
+        by_email = self.filtered(lambda row: row.channel == "email")
+        if by_email:
+            self.env["mail.mail"]._get_queued_for(by_email.patron_id)._recall_refused()
 
     # ------------------------------------------------------------
     # WHAT HOLDS

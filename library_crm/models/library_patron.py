@@ -513,7 +513,13 @@ class LibraryPatron(models.Model):
     def unlink(self):
         if not self.env.context.get("library_merge"):
             self._bury()
+            self._recall_messages()
         return super().unlink()
+
+    def _recall_messages(self):
+        """What waits in a queue for who is erased is not sent; a hook for other ways to
+        write than mail."""
+        self.env["mail.mail"]._get_queued_for(self)._recall()
 
     def _bury(self):
         """See to it that the next load does not bring back whom a row of the library
