@@ -287,28 +287,42 @@ class LibraryConsent(models.Model):
         contacts, emails = self._query_refused(
             purpose, channel, company or self.env.company, patrons
         )
-        is_refused = Domain.custom(
-            to_sql=lambda _model, alias, _query: SQL(
-                "%s IN %s", SQL.identifier(alias, "id"), contacts
-            )
-        )
-        if model_name == "res.partner":
-            return ~is_refused
-        domain = Domain.TRUE
         Model = self.env[model_name]
+        if model_name == "res.partner":
+            return self._get_domain_without("id", contacts)
+        domain = Domain.TRUE
         for name in self._get_contact_fields(Model):
-            domain &= Domain(name, "not any!", is_refused)
+            if Model._fields[name].type == "many2one":
+                domain &= self._get_domain_without(name, contacts)
+            else:
+                domain &= Domain(name, "not any!", [("id", "in", contacts)])
         if name := self._get_email_field(Model):
-            domain &= Domain.custom(
-                to_sql=lambda model, alias, query: SQL(
-                    "COALESCE(lower(substring(%s FROM %s)), '') NOT IN %s",
-                    model._field_to_sql(alias, name, query),
-                    # The address alone, as in "Amal <amal@example.com>".
-                    r'[^\s<>",;]+@[^\s<>",;]+',
-                    emails,
-                )
-            )
+            domain &= self._get_domain_without(name, emails)
         return domain
+
+    @api.model
+    def _get_domain_without(self, name, query):
+        """The records whose field holds nothing of what a query gives. Said as an
+        anti-join, which is as fast for a million as for a few; ``NOT IN`` compares each
+        with each once they do not fit into the memory of a session.
+
+        :param str name: of a column; of addresses only the address itself counts
+        :param SQL query: gives one column
+        """
+
+        def to_sql(model, alias, domain_query):
+            column = model._field_to_sql(alias, name, domain_query)
+            if model._fields[name].type == "char" and name != "email_normalized":
+                # As in "Amal <Amal@example.com>".
+                address = r'[^\s<>",;]+@[^\s<>",;]+'
+                column = SQL("lower(substring(%s FROM %s))", column, address)
+            return SQL(
+                "NOT EXISTS (SELECT FROM %s refused (key) WHERE refused.key = %s)",
+                query,
+                column,
+            )
+
+        return Domain.custom(to_sql=to_sql)
 
     @api.model
     def _filter_reachable(self, records, purpose, channel="email", company=None):
@@ -393,9 +407,10 @@ class LibraryConsent(models.Model):
             SELECT patron.partner_id,
                    contact.email_normalized,
                    patron.company_id = ANY(%(ours)s) AS is_ours,
-                   patron.id IN %(reachable)s AS is_reachable
+                   reachable.id IS NOT NULL AS is_reachable
               FROM library_patron patron
               JOIN res_partner contact ON contact.id = patron.partner_id
+         LEFT JOIN %(reachable)s reachable (id) ON reachable.id = patron.id
              WHERE %(among)s
             """,
             ours=ours.ids,
