@@ -42,8 +42,10 @@ class LibraryPatron(models.Model):
 
     # The pages that a link in a mail leads to without a login, and for how long.
     _LINK_DAYS = {"preferences": 180, "confirm": 30}
-    # How often whoever asks for a link to the own page is sent one.
+    # How often whoever asks for a link to the own page is sent one, and how many are
+    # sent at once.
     _LINK_PAUSE = timedelta(hours=1)
+    _LINK_BATCH = 200
 
     # Who
     partner_id = fields.Many2one(
@@ -262,6 +264,12 @@ class LibraryPatron(models.Model):
         search="_search_is_email_bounced",
         groups="library_crm.group_library_user",
         help="The address that the patron has does not work.",
+    )
+    preferences_asked_at = fields.Datetime(
+        string="Link to the Preferences Asked for",
+        copy=False,
+        index="btree_not_null",
+        groups=NO_ACCESS,
     )
     preferences_sent_at = fields.Datetime(
         string="Link to the Preferences Sent", copy=False, groups=NO_ACCESS
@@ -932,25 +940,38 @@ class LibraryPatron(models.Model):
         return hmac(self.env(su=True), "library_crm-address", address)[:16]
 
     @api.model
-    def _send_preferences_links(self, email):
-        """Send everybody with this address the link to their preferences, but not
-        again and again. Nothing tells the caller whether there is anybody."""
-        patrons = self.sudo().search(
-            [("email_normalized", "=", email_normalize(email or "", strict=False))]
-        )
+    def _ask_for_preferences_links(self, email):
+        """Somebody at this address asks for the link to the preferences. A job writes
+        the mails, so that nothing tells whether there is anybody: neither the answer
+        nor how long it takes."""
+        address = email_normalize(email or "", strict=False)
+        if address:
+            patrons = self.sudo().search([("email_normalized", "=", address)])
+            patrons.preferences_asked_at = fields.Datetime.now()
+        self.env.ref("library_crm.ir_cron_send_preferences_links").sudo()._trigger()
+
+    @api.model
+    def _cron_send_preferences_links(self):
+        """Send whoever asked for it the link to their preferences, but not again and
+        again."""
+        has_asked = [("preferences_asked_at", "!=", False)]
+        asked = self.search(has_asked, limit=self._LINK_BATCH)
         now = fields.Datetime.now()
-        patrons = patrons.filtered(
+        patrons = asked.filtered(
             lambda patron: (
-                patron.email_normalized
-                and patron._get_spoken_for()
+                patron._get_spoken_for()
                 and (
                     not patron.preferences_sent_at
                     or patron.preferences_sent_at <= now - self._LINK_PAUSE
                 )
             )
         )
+        asked.preferences_asked_at = False
         patrons.preferences_sent_at = now
         patrons._send_link("library_crm.mail_template_preferences")
+        self.env["ir.cron"]._commit_progress(
+            len(asked), remaining=self.search_count(has_asked)
+        )
 
     def _send_link(self, template):
         """Queue a mail to each of these patrons, and have the queue seen to soon.
