@@ -303,8 +303,8 @@ class LibraryConsent(models.Model):
     @api.model
     def _get_domain_without(self, name, query):
         """The records whose field holds nothing of what a query gives. Said as an
-        anti-join, which is as fast for a million as for a few; ``NOT IN`` compares each
-        with each once they do not fit into the memory of a session.
+        anti-join: ``NOT IN`` compares each with each where the planner expects more
+        than fits into the memory of a session.
 
         :param str name: of a column; of addresses only the address itself counts
         :param SQL query: gives one column
