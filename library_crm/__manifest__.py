@@ -36,6 +36,7 @@
         "wizard/mail_compose_message_views.xml",
         "wizard/library_journey_wizard_views.xml",
         "views/crm_lead_views.xml",
+        "views/ir_actions_server_views.xml",
         "views/crm_team_views.xml",
         "views/library_service_usage_views.xml",
         "views/library_service_usage_month_views.xml",

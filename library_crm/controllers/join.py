@@ -4,6 +4,7 @@ from odoo import http
 from odoo.http import request
 
 from .join_answers import MAX_LENGTH, JoinAnswers
+from .public_page import get_html_data
 
 # People do not see it; robots fill in whatever there is.
 _TRAP = "homepage"
@@ -142,17 +143,13 @@ class LibraryJoin(http.Controller):
         """What was typed is in no cache, and the token of a mail in no other server's
         log."""
         company = company or (form and form.company_id) or request.env.company
-        lang = request.env["res.lang"]._get_data(code=request.env.lang)
         return request.render(
             template,
             {
                 "form": form,
                 "library": company.sudo(),
                 "res_company": company.sudo(),
-                "html_data": {
-                    "lang": (lang.code or "en").replace("_", "-"),
-                    "dir": lang.direction or "ltr",
-                },
+                "html_data": get_html_data(),
                 **values,
             },
             status=status,

@@ -2,6 +2,8 @@ from odoo import http
 from odoo.http import request
 from odoo.tools.misc import get_lang
 
+from .public_page import get_html_data
+
 ROOT = "/library_crm"
 OPTIONS = {"type": "http", "auth": "public", "website": True, "sitemap": False}
 OPTIONS["multilang"] = False
@@ -20,7 +22,12 @@ class LibraryPreferences(http.Controller):
             company = patron.company_id
         response = request.render(
             f"library_crm.{template}",
-            {"res_company": company.sudo(), "patron": patron, **values},
+            {
+                "res_company": company.sudo(),
+                "patron": patron,
+                "html_data": get_html_data(),
+                **values,
+            },
             status=status,
         )
         response.headers["Cache-Control"] = "no-store"
@@ -42,7 +49,7 @@ class LibraryPreferences(http.Controller):
 
     @http.route(f"{ROOT}/preferences", methods=["POST"], **OPTIONS)
     def library_preferences_send_link(self, email="", **kwargs):
-        request.env["library.patron"]._send_preferences_links(email)
+        request.env["library.patron"]._ask_for_preferences_links(email)
         return self._render_no_link(is_sent=True)
 
     @http.route(f"{ROOT}/preferences/<string:token>", methods=["GET"], **OPTIONS)

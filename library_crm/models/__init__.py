@@ -2,6 +2,7 @@ from . import (
     crm_lead,
     crm_lost_reason,
     crm_team,
+    ir_actions_server,
     ir_attachment,
     ir_rule,
     library_branch,

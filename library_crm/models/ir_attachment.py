@@ -20,7 +20,14 @@ class IrAttachment(models.Model):
         if not os.path.exists(path):
             self._put_whole(bin_value, path)
             self._mark_for_gc(name)
-        return super()._file_write(bin_value, checksum)
+        attachments = self.with_context(library_file_known=path)
+        return super(IrAttachment, attachments)._file_write(bin_value, checksum)
+
+    def _same_content(self, bin_data, filepath):
+        """A file that was put there or compared a moment ago is not read again."""
+        return self.env.context.get(
+            "library_file_known"
+        ) == filepath or super()._same_content(bin_data, filepath)
 
     def _put_whole(self, content, path):
         part = f"{path}.{secrets.token_hex(8)}.part"

@@ -109,6 +109,7 @@ class LibraryConsent(models.Model):
         consents = super().create(vals_list)
         profiling = consents.filtered(lambda row: row.purpose_id.kind == "profiling")
         profiling.patron_id._refresh_engagement()
+        consents.filtered(lambda row: row.state != "given")._recall()
         return consents
 
     def write(self, vals):
@@ -120,6 +121,13 @@ class LibraryConsent(models.Model):
                 )
             )
         return super().write(vals)
+
+    def _recall(self):
+        """What waits in a queue for these patrons, and is not agreed to any more, is
+        not sent. A hook for other ways to write than mail."""
+        by_email = self.filtered(lambda row: row.channel == "email")
+        if by_email:
+            self.env["mail.mail"]._get_queued_for(by_email.patron_id)._recall_refused()
 
     # ------------------------------------------------------------
     # WHAT HOLDS
@@ -135,15 +143,46 @@ class LibraryConsent(models.Model):
         :return: the newest row by (patron id, purpose id, channel)
         :rtype: dict[tuple[int, int, str], library.consent]
         """
-        domain = Domain("patron_id", "in", patrons.ids)
+        chosen = [SQL("patron_id = ANY(%s)", patrons.ids)]
         if purposes is not None:
-            domain &= Domain("purpose_id", "in", purposes.ids)
+            chosen.append(SQL("purpose_id = ANY(%s)", purposes.ids))
         if channels is not None:
-            domain &= Domain("channel", "in", channels)
+            chosen.append(SQL("channel = ANY(%s)", list(channels)))
+        newest = self._query_newest("id", SQL(" AND ").join(chosen))
         return {
             (consent.patron_id.id, consent.purpose_id.id, consent.channel): consent
-            for consent in self.search(domain, order="date, id")
+            for consent in self.search([("id", "in", newest)])
         }
+
+    @api.model
+    def _query_newest(self, column, chosen, state=None):
+        """The newest row of each patron, purpose and channel: the one place that says
+        which that is.
+
+        :param str column: what is asked of them
+        :param SQL chosen: which rows of the ledger are looked at; all or none of a
+            patron, purpose and channel
+        :param str state: only those that say so
+        :return: SQL that gives the column
+        :rtype: odoo.tools.SQL
+        """
+        self.flush_model(["patron_id", "purpose_id", "channel", "state", "date"])
+        return SQL(
+            """(
+                SELECT newest.%(column)s
+                  FROM (
+                        SELECT DISTINCT ON (purpose_id, channel, patron_id)
+                               id, patron_id, state
+                          FROM library_consent
+                         WHERE %(chosen)s
+                      ORDER BY purpose_id, channel, patron_id, date DESC, id DESC
+                       ) newest
+                 WHERE %(is_asked)s
+            )""",
+            column=SQL.identifier(column),
+            chosen=chosen,
+            is_asked=SQL("newest.state = %s", state) if state else SQL("TRUE"),
+        )
 
     @api.model
     def _get_agreed_purposes(self, patrons, channel="email"):
@@ -174,30 +213,21 @@ class LibraryConsent(models.Model):
         :return: SQL that gives patron ids
         :rtype: odoo.tools.SQL
         """
-        self.flush_model(["patron_id", "purpose_id", "channel", "state", "date"])
-        return SQL(
-            """(
-                SELECT newest.patron_id
-                  FROM (
-                        SELECT DISTINCT ON (purpose_id, channel, patron_id)
-                               patron_id, state
-                          FROM library_consent
-                         WHERE purpose_id = ANY(%(purpose_ids)s)
-                           AND channel = %(channel)s
-                           AND %(among)s
-                      ORDER BY purpose_id, channel, patron_id, date DESC, id DESC
-                       ) newest
-                 WHERE newest.state = 'given'
-            )""",
-            purpose_ids=list(purposes._ids),
-            channel=channel,
-            among=SQL("TRUE")
-            if patrons is None
-            else SQL("patron_id = ANY(%s)", list(patrons._ids)),
+        return self._query_newest(
+            "patron_id",
+            SQL(
+                "purpose_id = ANY(%s) AND channel = %s AND %s",
+                list(purposes._ids),
+                channel,
+                SQL("TRUE")
+                if patrons is None
+                else SQL("patron_id = ANY(%s)", list(patrons._ids)),
+            ),
+            state="given",
         )
 
     @api.model
-    def _sql_objected(self, kind):
+    def _query_objected(self, kind):
         """The patrons whose last word on a purpose of that kind, on any channel, was
         no. Who was never asked has not objected.
 
@@ -205,23 +235,17 @@ class LibraryConsent(models.Model):
         :return: SQL that gives patron ids
         :rtype: odoo.tools.SQL
         """
-        self.flush_model(["patron_id", "purpose_id", "channel", "state", "date"])
-        return SQL(
-            """
-            SELECT newest.patron_id
-              FROM (
-                    SELECT DISTINCT ON (consent.purpose_id, channel, patron_id)
-                           patron_id, state
-                      FROM library_consent consent
-                      JOIN library_consent_purpose purpose
-                        ON purpose.id = consent.purpose_id
-                     WHERE purpose.kind = %s
-                  ORDER BY consent.purpose_id, channel, patron_id,
-                           date DESC, consent.id DESC
-                   ) newest
-             WHERE newest.state = 'withdrawn'
-            """,
-            kind,
+        return self._query_newest(
+            "patron_id",
+            SQL(
+                """
+                purpose_id IN (
+                    SELECT id FROM library_consent_purpose WHERE kind = %s
+                )
+                """,
+                kind,
+            ),
+            state="withdrawn",
         )
 
     # ------------------------------------------------------------
@@ -263,28 +287,42 @@ class LibraryConsent(models.Model):
         contacts, emails = self._query_refused(
             purpose, channel, company or self.env.company, patrons
         )
-        is_refused = Domain.custom(
-            to_sql=lambda _model, alias, _query: SQL(
-                "%s IN %s", SQL.identifier(alias, "id"), contacts
-            )
-        )
-        if model_name == "res.partner":
-            return ~is_refused
-        domain = Domain.TRUE
         Model = self.env[model_name]
+        if model_name == "res.partner":
+            return self._get_domain_without("id", contacts)
+        domain = Domain.TRUE
         for name in self._get_contact_fields(Model):
-            domain &= Domain(name, "not any!", is_refused)
+            if Model._fields[name].type == "many2one":
+                domain &= self._get_domain_without(name, contacts)
+            else:
+                domain &= Domain(name, "not any!", [("id", "in", contacts)])
         if name := self._get_email_field(Model):
-            domain &= Domain.custom(
-                to_sql=lambda model, alias, query: SQL(
-                    "COALESCE(lower(substring(%s FROM %s)), '') NOT IN %s",
-                    model._field_to_sql(alias, name, query),
-                    # The address alone, as in "Amal <amal@example.com>".
-                    r'[^\s<>",;]+@[^\s<>",;]+',
-                    emails,
-                )
-            )
+            domain &= self._get_domain_without(name, emails)
         return domain
+
+    @api.model
+    def _get_domain_without(self, name, query):
+        """The records whose field holds nothing of what a query gives. Said as an
+        anti-join: ``NOT IN`` compares each with each where the planner expects more
+        than fits into the memory of a session.
+
+        :param str name: of a column; of addresses only the address itself counts
+        :param SQL query: gives one column
+        """
+
+        def to_sql(model, alias, domain_query):
+            column = model._field_to_sql(alias, name, domain_query)
+            if model._fields[name].type == "char" and name != "email_normalized":
+                # As in "Amal <Amal@example.com>".
+                address = r'[^\s<>",;]+@[^\s<>",;]+'
+                column = SQL("lower(substring(%s FROM %s))", column, address)
+            return SQL(
+                "NOT EXISTS (SELECT FROM %s refused (key) WHERE refused.key = %s)",
+                query,
+                column,
+            )
+
+        return Domain.custom(to_sql=to_sql)
 
     @api.model
     def _filter_reachable(self, records, purpose, channel="email", company=None):
@@ -369,9 +407,10 @@ class LibraryConsent(models.Model):
             SELECT patron.partner_id,
                    contact.email_normalized,
                    patron.company_id = ANY(%(ours)s) AS is_ours,
-                   patron.id IN %(reachable)s AS is_reachable
+                   reachable.id IS NOT NULL AS is_reachable
               FROM library_patron patron
               JOIN res_partner contact ON contact.id = patron.partner_id
+         LEFT JOIN %(reachable)s reachable (id) ON reachable.id = patron.id
              WHERE %(among)s
             """,
             ours=ours.ids,
@@ -478,6 +517,8 @@ class LibraryConsent(models.Model):
         state="given",
         source="desk",
         proof=None,
+        date=None,
+        wording_versions=None,
     ):
         """Add what patrons say now. What holds already, and purposes that need no
         consent, are left out, so the same may be said twice.
@@ -494,6 +535,9 @@ class LibraryConsent(models.Model):
         :param str state: ``given`` or ``withdrawn``
         :param str source: how it was said; a key of the field ``source``
         :param str proof: where and how, for whoever has to show it
+        :param datetime date: when it was said, if not just now
+        :param dict wording_versions: of the wordings that were shown, by purpose id as
+            text; by default the present ones
         :return: the new rows
         """
         purposes = purposes.filtered("is_refusable")
@@ -512,6 +556,10 @@ class LibraryConsent(models.Model):
                     "state": states[patron],
                     "source": source,
                     "proof": proof,
+                    "date": date or fields.Datetime.now(),
+                    "wording_version": (wording_versions or {}).get(
+                        str(purpose.id), purpose.wording_version
+                    ),
                 }
                 for patron in patrons
                 for purpose in purposes

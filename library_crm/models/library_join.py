@@ -439,22 +439,21 @@ class LibraryJoin(models.Model):
             join._forget("done")
 
     def _record_consents(self, patron):
-        """What was agreed to by email holds for the address that confirmed it."""
+        """What was agreed to by email holds for the address that confirmed it: the
+        patron's, or that of the guardian."""
         if patron.email_normalized != self.email_normalized:
             return
-        patron.sudo().email_confirmed = patron.email_normalized
-        self.env["library.consent"].create(
-            [
-                {
-                    "patron_id": patron.id,
-                    "purpose_id": purpose.id,
-                    "state": "given",
-                    "source": "form",
-                    "date": self.confirmed_on,
-                    "wording_version": self.agreed_wordings[str(purpose.id)],
-                }
-                for purpose in self.purpose_ids
-            ]
+        confirmed = patron | patron._get_speakers()[patron]
+        for person in confirmed.filtered(
+            lambda person: person.email_normalized == self.email_normalized
+        ):
+            person.email_confirmed = person.email_normalized
+        self.env["library.consent"]._record(
+            patron,
+            self.purpose_ids,
+            source="form",
+            date=self.confirmed_on,
+            wording_versions=self.agreed_wordings,
         )
 
     def _refuse(self):

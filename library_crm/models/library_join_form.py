@@ -31,11 +31,13 @@ class LibraryJoinForm(models.Model):
     introduction = fields.Text(
         translate=True, help="Said above the first questions of the form."
     )
-    guardian_age = fields.Integer(
+    minor_age = fields.Integer(
         string="Guardian Needed Below the Age of",
-        required=True,
-        default=16,
-        help="Whoever is younger gives name and email of a guardian, who confirms.",
+        compute="_compute_minor_age",
+        inverse="_inverse_minor_age",
+        help="Whoever is younger gives name and email of a guardian, who confirms. It "
+        "is the age of own consent of the library, and holds for all that is agreed "
+        "to. 0: nobody needs a guardian, unless a rule says so.",
     )
     rule_ids = fields.One2many(
         "library.join.rule",
@@ -48,10 +50,6 @@ class LibraryJoinForm(models.Model):
 
     _company_uniq = models.UniqueIndex(
         "(company_id)", "Library: it already has a join form."
-    )
-    _guardian_age_plausible = models.Constraint(
-        "CHECK (guardian_age BETWEEN 0 AND 25)",
-        "Guardian: an age between 0 and 25 is expected.",
     )
 
     @api.model
@@ -88,6 +86,16 @@ class LibraryJoinForm(models.Model):
             form.url = (
                 f"{form.get_base_url()}/library/join?library={form.company_id.id}"
             )
+
+    @api.depends("company_id.library_minor_age")
+    def _compute_minor_age(self):
+        for form in self:
+            form.minor_age = form.company_id.library_minor_age
+
+    def _inverse_minor_age(self):
+        """The managers of a library are no administrators of Odoo."""
+        for form in self:
+            form.company_id.sudo().library_minor_age = form.minor_age
 
     @api.model
     def _get_open(self, company, asked=None):
@@ -146,7 +154,7 @@ class LibraryJoinForm(models.Model):
         return (
             who == "child"
             or rule.needs_guardian
-            or self._get_age(birth_date) < self.guardian_age
+            or self.env["library.patron"]._is_younger(birth_date, self.minor_age)
         )
 
     def action_open_page(self):

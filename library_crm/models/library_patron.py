@@ -42,8 +42,10 @@ class LibraryPatron(models.Model):
 
     # The pages that a link in a mail leads to without a login, and for how long.
     _LINK_DAYS = {"preferences": 180, "confirm": 30}
-    # How often whoever asks for a link to the own page is sent one.
+    # How often whoever asks for a link to the own page is sent one, and how many are
+    # sent at once.
     _LINK_PAUSE = timedelta(hours=1)
+    _LINK_BATCH = 200
 
     # Who
     partner_id = fields.Many2one(
@@ -262,6 +264,12 @@ class LibraryPatron(models.Model):
         search="_search_is_email_bounced",
         groups="library_crm.group_library_user",
         help="The address that the patron has does not work.",
+    )
+    preferences_asked_at = fields.Datetime(
+        string="Link to the Preferences Asked for",
+        copy=False,
+        index="btree_not_null",
+        groups=NO_ACCESS,
     )
     preferences_sent_at = fields.Datetime(
         string="Link to the Preferences Sent", copy=False, groups=NO_ACCESS
@@ -513,7 +521,13 @@ class LibraryPatron(models.Model):
     def unlink(self):
         if not self.env.context.get("library_merge"):
             self._bury()
+            self._recall_messages()
         return super().unlink()
+
+    def _recall_messages(self):
+        """What waits in a queue for who is erased is not sent; a hook for other ways to
+        write than mail."""
+        self.env["mail.mail"]._get_queued_for(self)._recall()
 
     def _bury(self):
         """See to it that the next load does not bring back whom a row of the library
@@ -732,10 +746,68 @@ class LibraryPatron(models.Model):
         return patrons.filtered(lambda patron: patron.id in minors)
 
     @api.model
+    def _sql_is_younger(self, years, day):
+        """Whether the row ``patron`` is younger than so many years on a day. Where only
+        the year of birth is known, the whole year of that birthday counts as younger;
+        where nothing is known, the kind of the category decides. Nobody is younger than
+        0 years.
+
+        Everything that is not done with children asks here, each with its own age.
+
+        :param years: a number, or SQL that gives one
+        :param day: a date, or SQL that gives one
+        :rtype: odoo.tools.SQL
+        """
+        return SQL(
+            """
+            (
+                %(years)s > 0
+                AND CASE
+                    WHEN patron.birth_date IS NOT NULL
+                    THEN patron.birth_date
+                         > %(day)s::date - make_interval(years => %(years)s)
+                    WHEN patron.birth_year > 0
+                    THEN patron.birth_year
+                         >= date_part('year', %(day)s::date) - %(years)s
+                    ELSE COALESCE(
+                        patron.patron_category_id IN (
+                            SELECT id
+                              FROM library_patron_category
+                             WHERE kind IN ('child', 'young_adult')
+                        ),
+                        FALSE
+                    )
+                    END
+            )
+            """,
+            years=years,
+            day=day,
+        )
+
+    @api.model
+    def _is_younger(self, birth_date, years):
+        """Whether somebody who is no patron yet is younger than so many years today;
+        see :meth:`_sql_is_younger`."""
+        [(is_younger,)] = self.env.execute_query(
+            SQL(
+                """
+                SELECT %s
+                  FROM (
+                        SELECT %s::date AS birth_date,
+                               NULL::integer AS birth_year,
+                               NULL::integer AS patron_category_id
+                       ) patron
+                """,
+                self._sql_is_younger(years, fields.Date.context_today(self)),
+                birth_date,
+            )
+        )
+        return is_younger
+
+    @api.model
     def _query_minors(self, patrons=None, alone_on=None):
-        """The patrons who are younger than the age of own consent of their library.
-        Where only the year of birth is known, the whole year of that birthday counts
-        as younger; where nothing is known, the kind of the category decides.
+        """The patrons who are younger than the age of own consent of their library; see
+        :meth:`_sql_is_younger`.
 
         :param patrons: where only these are asked about
         :param str alone_on: only those for whom nobody else can be written to on this
@@ -751,7 +823,6 @@ class LibraryPatron(models.Model):
         self.env["library.patron.category"].flush_model(["kind"])
         self.env["res.company"].flush_model(["library_minor_age"])
         self.env["res.partner"].flush_model(["email_normalized"])
-        today = fields.Date.context_today(self)
         alone = {
             "email": SQL("guardian_contact.email_normalized IS NULL"),
             "post": SQL("guardian.id IS NULL"),
@@ -761,25 +832,16 @@ class LibraryPatron(models.Model):
                 SELECT patron.id
                   FROM library_patron patron
                   JOIN res_company company ON company.id = patron.company_id
-             LEFT JOIN library_patron_category category
-                    ON category.id = patron.patron_category_id
              LEFT JOIN library_patron guardian ON guardian.id = patron.guardian_id
              LEFT JOIN res_partner guardian_contact
                     ON guardian_contact.id = guardian.partner_id
-                 WHERE company.library_minor_age > 0
-                   AND CASE
-                       WHEN patron.birth_date IS NOT NULL
-                       THEN patron.birth_date
-                            > %(today)s - make_interval(years => library_minor_age)
-                       WHEN patron.birth_year > 0
-                       THEN patron.birth_year >= %(year)s - library_minor_age
-                       ELSE COALESCE(category.kind IN ('child', 'young_adult'), FALSE)
-                       END
+                 WHERE %(is_minor)s
                    AND %(alone)s
                    AND %(among)s
             )""",
-            today=today,
-            year=today.year,
+            is_minor=self._sql_is_younger(
+                SQL("company.library_minor_age"), fields.Date.context_today(self)
+            ),
             alone=alone.get(alone_on, SQL("TRUE")),
             among=SQL("TRUE")
             if patrons is None
@@ -878,25 +940,38 @@ class LibraryPatron(models.Model):
         return hmac(self.env(su=True), "library_crm-address", address)[:16]
 
     @api.model
-    def _send_preferences_links(self, email):
-        """Send everybody with this address the link to their preferences, but not
-        again and again. Nothing tells the caller whether there is anybody."""
-        patrons = self.sudo().search(
-            [("email_normalized", "=", email_normalize(email or "", strict=False))]
-        )
+    def _ask_for_preferences_links(self, email):
+        """Somebody at this address asks for the link to the preferences. A job writes
+        the mails, so that nothing tells whether there is anybody: neither the answer
+        nor how long it takes."""
+        address = email_normalize(email or "", strict=False)
+        if address:
+            patrons = self.sudo().search([("email_normalized", "=", address)])
+            patrons.preferences_asked_at = fields.Datetime.now()
+        self.env.ref("library_crm.ir_cron_send_preferences_links").sudo()._trigger()
+
+    @api.model
+    def _cron_send_preferences_links(self):
+        """Send whoever asked for it the link to their preferences, but not again and
+        again."""
+        has_asked = [("preferences_asked_at", "!=", False)]
+        asked = self.search(has_asked, limit=self._LINK_BATCH)
         now = fields.Datetime.now()
-        patrons = patrons.filtered(
+        patrons = asked.filtered(
             lambda patron: (
-                patron.email_normalized
-                and patron._get_spoken_for()
+                patron._get_spoken_for()
                 and (
                     not patron.preferences_sent_at
                     or patron.preferences_sent_at <= now - self._LINK_PAUSE
                 )
             )
         )
+        asked.preferences_asked_at = False
         patrons.preferences_sent_at = now
         patrons._send_link("library_crm.mail_template_preferences")
+        self.env["ir.cron"]._commit_progress(
+            len(asked), remaining=self.search_count(has_asked)
+        )
 
     def _send_link(self, template):
         """Queue a mail to each of these patrons, and have the queue seen to soon.

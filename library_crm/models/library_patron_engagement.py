@@ -294,7 +294,7 @@ class LibraryPatron(models.Model):
             "regular": rule.regular_days,
             "many": rule.many_services,
             "some": rule.some_services,
-            "grown_since": today - relativedelta(years=rule.profile_from_age),
+            "profile_from_age": rule.profile_from_age,
         }
 
     def _sql_reckon(self, company, chosen, today, recipe):
@@ -413,7 +413,7 @@ class LibraryPatron(models.Model):
             today=today,
             company=company.id,
             chosen=chosen,
-            is_reckoned=self._sql_is_reckoned(recipe["grown_since"]),
+            is_reckoned=self._sql_is_reckoned(recipe["profile_from_age"], today),
             rhythm_uses=_RHYTHM_USES,
             rhythm_days=_RHYTHM_DAYS,
             **recipe,
@@ -437,30 +437,19 @@ class LibraryPatron(models.Model):
             return SQL("NULL::int")
         return SQL("CASE %s END", SQL(" ").join(whens))
 
-    def _sql_is_reckoned(self, grown_since):
+    def _sql_is_reckoned(self, from_age, today):
         """Whether figures may be made of the row ``patron``: of nobody below the age,
-        of nobody for whom it was switched off, of nobody who objected. Whose birth is
-        not known is taken for a child if the category says so."""
+        of nobody for whom it was switched off, of nobody who objected."""
         return SQL(
             """
             (
                 patron.profiling_stopped IS NOT TRUE
-                AND CASE WHEN patron.birth_date IS NOT NULL
-                         THEN patron.birth_date <= %(grown_since)s
-                         WHEN patron.birth_year > 0
-                         THEN patron.birth_year < %(grown_year)s
-                         ELSE patron.patron_category_id IS NULL
-                              OR patron.patron_category_id NOT IN (
-                                  SELECT id FROM library_patron_category
-                                   WHERE kind IN ('child', 'young_adult')
-                              )
-                    END
-                AND patron.id NOT IN (%(objected)s)
+                AND NOT %(is_child)s
+                AND patron.id NOT IN %(objected)s
             )
             """,
-            grown_since=grown_since,
-            grown_year=grown_since.year,
-            objected=self.env["library.consent"]._sql_objected("profiling"),
+            is_child=self._sql_is_younger(from_age, today),
+            objected=self.env["library.consent"]._query_objected("profiling"),
         )
 
     # ------------------------------------------------------------

@@ -1,12 +1,126 @@
 from markupsafe import Markup
 
-from odoo import models, tools
+from odoo import api, fields, models, tools
+from odoo.fields import Domain
 
 
 class MailMail(models.Model):
-    """A mailing shows each patron the way to their preferences, whatever its design."""
+    """A mailing shows each patron the way to their preferences, whatever its design.
+
+    What was written to many is asked once more when it leaves the queue: who has taken
+    back the consent since, or was erased, is not written to. What waits for somebody
+    who takes it back now is taken out of the queue at once.
+    """
 
     _inherit = "mail.mail"
+
+    library_purpose_id = fields.Many2one(
+        "library.consent.purpose",
+        string="Purpose",
+        readonly=True,
+        index="btree_not_null",
+        ondelete="set null",
+        help="What whoever gets it must have agreed to; empty: nobody was asked.",
+    )
+
+    # ------------------------------------------------------------
+    # RECALLED FROM THE QUEUE
+    # ------------------------------------------------------------
+
+    def send(self, auto_commit=False, raise_exception=False, post_send_callback=None):
+        self._recall_refused()
+        return super().send(
+            auto_commit=auto_commit,
+            raise_exception=raise_exception,
+            post_send_callback=post_send_callback,
+        )
+
+    @api.model
+    def _get_queued_for(self, patrons):
+        """The mails in the queue that are about these patrons or go to their contacts,
+        as far as they need consent. Two look-ups in an index.
+
+        :return: ``mail.mail`` as superuser
+        """
+        Mail = self.sudo().with_context(prefetch_fields=False)
+        is_queued = Domain("state", "=", "outgoing") & Domain(
+            "library_purpose_id.is_refusable", "=", True
+        )
+        about = Domain("model", "=", patrons._name) & Domain(
+            "res_id", "in", patrons.ids
+        )
+        to = Domain("recipient_ids", "in", patrons.sudo().partner_id.ids)
+        return Mail.search(is_queued & about) | Mail.search(is_queued & to)
+
+    def _recall_refused(self):
+        """Take those of these mails out of the queue whose recipients do not agree any
+        more to what they are about.
+
+        Cost: a look-up of the ledger for each purpose, library and model.
+        """
+        queued = (
+            self.sudo()
+            .with_context(prefetch_fields=False)
+            .search(
+                Domain("id", "in", self.ids)
+                & Domain("state", "=", "outgoing")
+                & Domain("library_purpose_id.is_refusable", "=", True)
+            )
+        )
+        refused = queued.browse()
+        for (purpose, company), mails in queued.grouped(
+            lambda mail: (mail.library_purpose_id, mail._get_library_company())
+        ).items():
+            refused |= mails._filter_refused(purpose, company)
+        refused._recall()
+
+    def _get_library_company(self):
+        """The library that writes."""
+        self.ensure_one()
+        if self.mailing_id:
+            return self.mailing_id._get_library_consent_needed()["company"]
+        return self.record_company_id or self.create_uid.company_id
+
+    def _filter_refused(self, purpose, company):
+        """Those of these mails that may not be sent: found by the record they are
+        about, or by whom they go to where they are about none."""
+        Consent = self.env["library.consent"]
+        refused = self.browse()
+        for model, mails in self.grouped("model").items():
+            if model:
+                records = self.env[model].browse(set(mails.mapped("res_id"))).exists()
+                unreachable = records - Consent._filter_reachable(
+                    records, purpose, company=company
+                )
+                refused |= mails.filtered(
+                    lambda mail, unreachable=unreachable: (
+                        mail.res_id in unreachable._ids
+                    )
+                )
+                continue
+            contacts = mails.recipient_ids
+            contacts -= Consent._filter_reachable(contacts, purpose, company=company)
+            emails = [mail.email_to for mail in mails if mail.email_to]
+            reachable = Consent._filter_reachable_emails(
+                emails, purpose, company=company
+            )
+            refused |= mails.filtered(
+                lambda mail, contacts=contacts, reachable=reachable: (
+                    mail.recipient_ids & contacts
+                    or (mail.email_to and mail.email_to not in reachable)
+                )
+            )
+        return refused
+
+    def _recall(self):
+        """Take these mails out of the queue; the trace of a mailing says why."""
+        why = {"failure_type": "mail_optout"}
+        self.mailing_trace_ids.write({**why, "trace_status": "cancel"})
+        self.write({**why, "state": "cancel"})
+
+    # ------------------------------------------------------------
+    # THE WAY TO THE PREFERENCES
+    # ------------------------------------------------------------
 
     def _prepare_outgoing_list(self, mail_server=False, doc_to_followers=None):
         mails = super()._prepare_outgoing_list(

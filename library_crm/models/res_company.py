@@ -26,3 +26,8 @@ class ResCompany(models.Model):
         help="How many mails of journeys and mailings a patron gets within a week; 0: "
         "no limit. Messages that can not be refused are not held back.",
     )
+
+    _library_minor_age_plausible = models.Constraint(
+        "CHECK (library_minor_age BETWEEN 0 AND 25)",
+        "Age of own consent: an age between 0 and 25 is expected.",
+    )

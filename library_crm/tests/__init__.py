@@ -7,6 +7,7 @@ from . import (
     test_consent_import,
     test_consent_minors,
     test_consent_reach,
+    test_consent_recall,
     test_counter_load,
     test_data_load,
     test_data_load_bad_input,

@@ -1,4 +1,5 @@
 from dateutil.relativedelta import relativedelta
+from freezegun import freeze_time
 
 from odoo import fields
 from odoo.tests import tagged
@@ -68,6 +69,45 @@ class TestConsentMinors(LibraryCommon, MassMailCommon):
         self.assertTrue(self.noor.is_minor)
         self.noor.patron_category_id = self.adult
         self.assertFalse(self.noor.is_minor)
+
+    def test_all_who_ask_for_an_age_reckon_it_alike(self):
+        """Consent, figures and the join form may each have another age; who is younger
+        is one question. With one age for all, they give one answer."""
+        form = self.env["library.join.form"].create(
+            {"company_id": self.library.id, "minor_age": 16}
+        )
+        self.assertEqual(self.library.library_minor_age, 16)
+        self.env["library.engagement.rule"]._get_for(self.library).profile_from_age = 16
+        born = [self.today - relativedelta(years=16, days=days) for days in (-1, 0, 1)]
+        cases = [({"birth_date": day, "birth_year": day.year}, day) for day in born]
+        cases += [
+            ({"birth_date": False, "birth_year": self.today.year - years}, None)
+            for years in (15, 16, 17)
+        ]
+        cases += [({"birth_date": False, "birth_year": False}, None)]
+        answers = []
+        for values, day in cases:
+            self.noor.write(values)
+            answers.append(self.noor.is_minor)
+            with self.subTest(values):
+                self.assertEqual(not self.noor.lifecycle, self.noor.is_minor)
+                if day:
+                    rule = form.rule_ids.new({"needs_guardian": False})
+                    self.assertEqual(
+                        form._needs_guardian(rule, "self", day), self.noor.is_minor
+                    )
+        self.assertEqual(answers, [True, False, False, True, True, False, True])
+
+    def test_who_was_born_on_a_leap_day_is_older_on_the_first_of_march(self):
+        Patron = self.env["library.patron"]
+        for today, is_younger in [
+            ("2027-02-27", True),
+            ("2027-02-28", True),
+            ("2027-03-01", False),
+            ("2028-02-28", False),
+        ]:
+            with self.subTest(today), freeze_time(today):
+                self.assertEqual(Patron._is_younger("2012-02-29", 15), is_younger)
 
     def test_minors_are_found(self):
         both = self.amal + self.noor

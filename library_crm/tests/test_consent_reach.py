@@ -237,6 +237,63 @@ class TestConsentReach(LibraryCommon, MassMailCommon):
         )
         self.assertEqual(len(self._compose(leads)), 1)
 
+    def test_composer_that_posts_on_many_leaves_out_who_did_not_agree(self):
+        both = self.amal + self.bruno
+        for subtype, expected in [
+            ("mail.mt_comment", self.amal),
+            ("mail.mt_note", both),
+        ]:
+            values = {"model": "library.patron", "subject": "To many"}
+            values["subtype_id"] = self.env.ref(subtype).id
+            composer = self.env["mail.compose.message"].create(
+                {
+                    **values,
+                    "composition_mode": "comment",
+                    "res_ids": repr(both.ids),
+                    "body": "<p>Hello</p>",
+                }
+            )
+            with self.subTest(subtype), self.mock_mail_gateway():
+                composer._action_send_mail()
+                posted = self.env["mail.message"].search(
+                    [(name, "=", value) for name, value in values.items()]
+                )
+                self.assertEqual(set(posted.mapped("res_id")), set(expected.ids))
+
+    def test_automation_writes_to_who_agreed_though_it_takes_them_one_by_one(self):
+        for model in ("library.patron", "res.partner"):
+            model_id = self.env["ir.model"]._get_id(model)
+            template = self.env["mail.template"].create(
+                {
+                    "name": "News",
+                    "model_id": model_id,
+                    "subject": "News",
+                    "body_html": "<p>Hello</p>",
+                    "use_default_to": True,
+                }
+            )
+            action = self.env["ir.actions.server"].create(
+                {
+                    "name": "Write the news",
+                    "model_id": model_id,
+                    "state": "mail_post",
+                    "mail_post_method": "email",
+                    "template_id": template.id,
+                }
+            )
+            both = self.amal + self.bruno
+            records = both if model == both._name else both.partner_id
+            for purpose, expected in [(self.news, 1), (self.service, 2)]:
+                action.library_purpose_id = purpose
+                with self.subTest(model, purpose=purpose.code):
+                    with self.mock_mail_gateway():
+                        for record in records:
+                            action.with_context(
+                                active_model=model, active_id=record.id
+                            ).run()
+                    self.assertEqual(self._new_mails.library_purpose_id, purpose)
+                    self.assertEqual(len(self._new_mails), expected)
+
     def test_letter_to_one_patron_is_nobodys_mailing(self):
         with self.mock_mail_gateway():
             self.bruno.message_post(

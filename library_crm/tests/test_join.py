@@ -3,8 +3,9 @@ from datetime import timedelta
 from unittest.mock import patch
 
 from dateutil.relativedelta import relativedelta
+from freezegun import freeze_time
 from lxml import html
-from psycopg2.errors import UniqueViolation
+from psycopg2.errors import CheckViolation, UniqueViolation
 
 from odoo import fields
 from odoo.exceptions import UserError
@@ -710,6 +711,14 @@ class TestJoin(JoinCommon):
         )
         self.assertEqual(self._get_mail().email_to, "rana@test.example.com")
 
+    def test_manager_sets_the_age_for_all_that_is_agreed_to(self):
+        self.form.with_user(self.manager).minor_age = 8
+        self.assertEqual(self.library.library_minor_age, 8)
+        self.assertFalse(self._get_errors(self._ask(birth_date=self.young)))
+        with self.assertRaises(CheckViolation), mute_logger("odoo.sql_db"):
+            self.form.minor_age = 26
+            self.library.flush_recordset()
+
     def test_rule_can_ask_for_a_guardian(self):
         self.form.rule_ids[2].needs_guardian = True
         errors = self._get_errors(self._ask())
@@ -800,6 +809,24 @@ class TestJoin(JoinCommon):
             ],
         )
         self.assertEqual(patron.agreed_purpose_ids, self.news)
+
+    def test_what_was_agreed_to_for_a_child_holds_for_the_guardian(self):
+        self._ask_for_a_child(purpose=self.news.id)
+        self._confirm(self._find_link(self._get_mail()))
+        patron = self._make_patron(self._get_leads())
+        self.assertEqual(patron.consent_ids.state, "given")
+        self.assertEqual(patron.guardian_id.email_confirmed, "rana@test.example.com")
+        self.assertFalse(patron.guardian_id.consent_ids)
+
+    def test_what_was_taken_back_since_stays_taken_back(self):
+        lead = self._get_confirmed(name="Amal Idris", purpose=self.news.id)
+        self.amal.email = "rana@test.example.com"
+        Consent = self.env["library.consent"]
+        Consent._record(self.amal, self.news)
+        with freeze_time(fields.Datetime.now() + timedelta(days=1)):
+            Consent._record(self.amal, self.news, state="withdrawn")
+            self._make_patron(lead, action="link", patron_id=self.amal)
+        self.assertFalse(self.amal.agreed_purpose_ids)
 
     def test_agreement_holds_for_the_address_that_confirmed_it(self):
         lead = self._get_confirmed(name="Amal Idris", purpose=self.news.id)

@@ -116,6 +116,30 @@ class TestPreferences(LibraryCommon, MassMailCommon, HttpCase):
         self.assertEqual(len(page.xpath("//h1")), 1)
         self.assertTrue(form.xpath(".//button[@type='submit']"))
 
+    def test_page_tells_its_language_and_direction(self):
+        self.env["res.lang"]._activate_lang("ar_001")
+        for lang, told in [("en_US", ("en-US", "ltr")), ("ar_001", ("ar-001", "rtl"))]:
+            self.amal.lang = lang
+            for name in ("preferences", "confirm"):
+                page = html.fromstring(self._get(self.amal._get_link(name)).text)
+                with self.subTest(lang, page=name):
+                    self.assertEqual((page.get("lang"), page.get("dir")), told)
+                    self.assertIn("Riverside Library", page.find(".//title").text)
+                    self.assertTrue(page.xpath("//*[@id='wrap']"), "To skip to")
+
+    def test_page_is_used_with_the_keyboard_alone(self):
+        self.start_tour(
+            self._path(self.amal._get_link("preferences")),
+            "library_preferences_keyboard_tour",
+        )
+        self.assertEqual(
+            self._new_rows(),
+            [
+                ("Amal Idris", "news", "email", "withdrawn", "mail"),
+                ("Amal Idris", "survey", "post", "given", "mail"),
+            ],
+        )
+
     def test_saving_writes_only_what_changes(self):
         link = self.amal._get_link("preferences")
         response = self._post(
@@ -201,6 +225,8 @@ class TestPreferences(LibraryCommon, MassMailCommon, HttpCase):
             ("short", token[:20]),
             ("nonsense", "x"),
             ("of another page", confirm),
+            ("of a shape that nobody made", "AQ"),
+            ("of signs that are no token", "%FF%00é"),
         ]:
             with self.subTest(name):
                 response = self._get(f"/library_crm/preferences/{forged}")
@@ -225,6 +251,28 @@ class TestPreferences(LibraryCommon, MassMailCommon, HttpCase):
         self.assertEqual(self._get(old).status_code, 404)
         self.assertEqual(self._get(young).status_code, 200)
 
+    def test_old_form_that_is_sent_again_says_what_it_says_and_no_more(self):
+        """A replay: whoever has the link alone has no form of the session to send."""
+        link = self._path(self.amal._get_link("preferences"))
+        page = html.fromstring(self._get(link).text)
+        csrf = page.xpath("//form//input[@name='csrf_token']")[0].get("value")
+        form = {"csrf_token": csrf, "agreed": self._key(self.amal, self.surveys)}
+        self.url_open(link, data=form)
+        rows = self._new_rows()
+        self.authenticate(None, None)  # another browser
+        response = self.url_open(link, data=form, allow_redirects=False)
+        self.assertEqual(response.status_code, 400)
+        self.assertEqual(self._new_rows(), rows)
+
+    def test_one_click_says_no_and_can_not_say_yes(self):
+        path = self._one_click(self._send(self._mailing(self.amal)))
+        key = self._key(self.amal, self.surveys)
+        for _time in range(2):
+            self.url_open(path, data={"List-Unsubscribe": "One-Click", "agreed": key})
+        self.assertEqual(
+            self._new_rows(), [("Amal Idris", "news", "email", "withdrawn", "mail")]
+        )
+
     def test_link_ends_with_the_address_it_was_sent_to(self):
         link = self.amal._get_link("preferences")
         self.amal.email = "somebody.else@test.example.com"
@@ -247,6 +295,8 @@ class TestPreferences(LibraryCommon, MassMailCommon, HttpCase):
                 response = self._post("/library_crm/preferences", {"email": email})
                 text = html.fromstring(response.text).find(".//main").text_content()
                 answers.add(" ".join(text.split()))
+            self.assertFalse(self._new_mails, "Writing one would take time")
+            self._send_links()
         self.assertEqual(len(answers), 1)
         self.assertIn("If the library has this address", answers.pop())
         (mail,) = self._new_mails
@@ -254,14 +304,35 @@ class TestPreferences(LibraryCommon, MassMailCommon, HttpCase):
         link = html.fromstring(mail.body_html).find(".//a").get("href")
         self.assertEqual(self._get(link).status_code, 200)
 
+    def _send_links(self):
+        cron = self.env.ref("library_crm.ir_cron_send_preferences_links")
+        with self.enter_registry_test_mode():
+            cron.method_direct_trigger()
+
     def test_links_are_not_sent_again_and_again(self):
+        Patron = self.env["library.patron"]
         with self.mock_mail_gateway():
             for _time in range(3):
-                self.env["library.patron"]._send_preferences_links(self.amal.email)
+                Patron._ask_for_preferences_links(self.amal.email)
+                self._send_links()
             self.assertEqual(len(self._new_mails), 1)
             self.amal.preferences_sent_at -= timedelta(hours=1)
-            self.env["library.patron"]._send_preferences_links(self.amal.email)
+            Patron._ask_for_preferences_links(self.amal.email)
+            self._send_links()
             self.assertEqual(len(self._new_mails), 2)
+
+    def test_what_is_no_address_asks_for_nobody(self):
+        self.bruno.email = False
+        for nothing in (None, "", "no address", "@", "a" * 10_000):
+            self.env["library.patron"]._ask_for_preferences_links(nothing)
+        self.assertFalse(self.bruno.sudo().preferences_asked_at)
+
+    def test_child_is_sent_no_link_of_its_own(self):
+        self.noor.email = "noor.idris@test.example.com"
+        self.env["library.patron"]._ask_for_preferences_links(self.noor.email)
+        with self.mock_mail_gateway():
+            self._send_links()
+        self.assertFalse(self._new_mails)
 
     # ------------------------------------------------------------
     # THE WAY OUT OF A MAILING
@@ -344,6 +415,8 @@ class TestPreferences(LibraryCommon, MassMailCommon, HttpCase):
                 self.assertFalse(self.amal.is_blacklisted)
 
     def test_crawler_that_follows_links_changes_nothing(self):
+        self.Consent._record(self.amal, self.surveys, source="form")
+        self.before = self.Consent.search([])
         mailing = self._mailing(self.amal)
         one_click = mailing._get_unsubscribe_oneclick_url(self.amal.email, self.amal.id)
         for address in (
@@ -351,9 +424,11 @@ class TestPreferences(LibraryCommon, MassMailCommon, HttpCase):
             one_click.replace("_oneclick", ""),
             one_click.replace("unsubscribe_oneclick", "confirm_unsubscribe"),
             mailing._get_unsubscribe_url(self.amal.email, self.amal.id),
+            self.amal._get_link("confirm"),
         ):
             with self.subTest(address):
                 self.url_open(self._path(address))
+                self.opener.head(self.base_url() + self._path(address))
                 self.assertEqual(self._new_rows(), [])
                 self.assertFalse(self.amal.is_blacklisted)
 

@@ -53,6 +53,25 @@ class TestTours(LibraryCommon, HttpCase):
         self.assertEqual(patron.membership_state, "active")
         self.assertEqual(enquiry.won_status, "won")
 
+    def test_desk_clicks_what_a_patron_agrees_to(self):
+        self.start_tour(
+            f"/odoo/patrons/{self.amal.id}",
+            "library_consent_grid_tour",
+            login="library_desk",
+        )
+        self.assertEqual(
+            [
+                (row.purpose_id.code, row.channel, row.state, row.source)
+                for row in self.amal.consent_ids.sorted("id")
+            ],
+            [
+                ("news", "email", "given", "desk"),
+                ("survey", "phone", "given", "desk"),
+                ("survey", "phone", "withdrawn", "desk"),
+            ],
+        )
+        self.assertEqual(set(self.amal.consent_ids.user_id.ids), {self.desk.id})
+
     def test_source_is_set_up_from_a_sample_file(self):
         source = self.env["library.data.source"].create(
             {

@@ -20,7 +20,10 @@ class MailComposeMessage(models.TransientModel):
         help="Of patrons, only those who agreed to this purpose are written to.",
     )
 
-    @api.depends("composition_mode", "mass_mailing_id", "mass_mailing_name", "model")
+    @api.depends(
+        *("composition_mode", "composition_batch", "model"),
+        *("mass_mailing_id", "mass_mailing_name"),
+    )
     def _compute_library_purpose_id(self):
         news = self.env.ref("library_crm.library_consent_purpose_news")
         for composer in self:
@@ -35,7 +38,8 @@ class MailComposeMessage(models.TransientModel):
 
     def _needs_library_consent(self):
         self.ensure_one()
-        return self.composition_mode == "mass_mail" and bool(
+        is_for_many = self.composition_mode == "mass_mail" or self.composition_batch
+        return bool(is_for_many) and bool(
             self.mass_mailing_id
             or self.mass_mailing_name
             or self.model in self._LIBRARY_MODELS
@@ -47,14 +51,39 @@ class MailComposeMessage(models.TransientModel):
             "library_purpose_id": self.library_purpose_id.id,
         }
 
+    def _prepare_mail_values(self, res_ids):
+        """The mails remember their purpose: it is asked again when they leave."""
+        values_by_id = super()._prepare_mail_values(res_ids)
+        if self.composition_mode == "mass_mail" and self._needs_library_consent():
+            purpose = self._get_library_consent_needed()["purpose"]
+            for values in values_by_id.values():
+                values["library_purpose_id"] = purpose.id
+        return values_by_id
+
+    def _get_library_consent_needed(self):
+        """As ``mailing.mailing`` gives it; the library that writes is the user's."""
+        if self.mass_mailing_id:
+            return self.mass_mailing_id.sudo()._get_library_consent_needed()
+        return {"purpose": self.library_purpose_id}
+
+    def _filter_library_reachable(self, res_ids):
+        """Those of the records that may be written to."""
+        if not self._needs_library_consent() or self.model not in self.env:
+            return res_ids
+        records = self.env[self.model].browse(res_ids)
+        return (
+            self.env["library.consent"]
+            ._filter_reachable(records, **self._get_library_consent_needed())
+            .ids
+        )
+
+    def _action_send_mail_comment(self, res_ids):
+        """Many messages one by one are a mailing too; notes of the staff are not."""
+        if not self.subtype_is_log:
+            res_ids = self._filter_library_reachable(res_ids)
+        return super()._action_send_mail_comment(res_ids)
+
     def _action_send_mail_mass_mail(self, res_ids, auto_commit=False):
-        if self._needs_library_consent() and self.model in self.env:
-            needed = {"purpose": self.library_purpose_id}
-            if self.mass_mailing_id:
-                needed = self.mass_mailing_id.sudo()._get_library_consent_needed()
-            res_ids = (
-                self.env["library.consent"]
-                ._filter_reachable(self.env[self.model].browse(res_ids), **needed)
-                .ids
-            )
-        return super()._action_send_mail_mass_mail(res_ids, auto_commit=auto_commit)
+        return super()._action_send_mail_mass_mail(
+            self._filter_library_reachable(res_ids), auto_commit=auto_commit
+        )

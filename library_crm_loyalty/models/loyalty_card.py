@@ -62,7 +62,8 @@ class LoyaltyCard(models.Model):
 
     def _filter_library_reachable(self):
         """The cards whose holders a programme may write to: of patrons, those who
-        agreed to news. Where the programme writes to nobody nothing is looked up."""
+        agreed to news. Where the programme writes to nobody nothing is looked up. The
+        mails remember that, and are asked again when they leave the queue."""
         reachable = self.browse()
         news = self.env.ref("library_crm.library_consent_purpose_news")
         writing = self.filtered("program_id.communication_plan_ids")
@@ -70,4 +71,4 @@ class LoyaltyCard(models.Model):
             reachable += self.env["library.consent"]._filter_reachable(
                 cards, news, company=company
             )
-        return reachable
+        return reachable.with_context(default_library_purpose_id=news.id)

@@ -196,3 +196,5 @@ class TestLoyaltyCard(LibraryCommon):
             - sent
         )
         self.assertEqual(sent.mapped("res_id"), cards[:1].ids, "On reaching points")
+        self.env["library.consent"]._record(self.amal, news, state="withdrawn")
+        self.assertEqual(sent.state, "cancel", "It waited in the queue")

@@ -46,6 +46,28 @@ class TestSurveyInvite(LibraryCommon):
             ["a.stranger@test.example.com", "amal.idris@test.example.com"],
         )
 
+    def test_who_takes_it_back_is_not_sent_an_invitation_that_waits(self):
+        before = self.env["mail.mail"].search([])
+        self._invite(
+            partner_ids=self.both.ids, emails="a.stranger@test.example.com"
+        ).action_invite()
+        mails = self.env["mail.mail"].search([]) - before
+        self.assertEqual(set(mails.mapped("state")), {"outgoing"})
+        hers = mails.filtered("recipient_ids")
+        surveys = self.env.ref("library_crm.library_consent_purpose_survey")
+        self.env["library.consent"]._record(self.amal, surveys, state="withdrawn")
+        self.assertEqual(hers.state, "cancel")
+        self.assertEqual((mails - hers).state, "outgoing")
+
+    def test_invitation_to_an_address_is_asked_about_again_when_it_leaves(self):
+        self.amal.partner_id.email = "amal@new.example.com"
+        before = self.env["mail.mail"].search([])
+        self._invite(emails="amal.idris@test.example.com").action_invite()
+        (mail,) = self.env["mail.mail"].search([]) - before
+        self.bruno.partner_id.email = "amal.idris@test.example.com"
+        mail.send()
+        self.assertEqual(mail.state, "cancel", "It is Bruno's address now")
+
     def test_address_of_a_patron_is_a_patron(self):
         self.bruno.active = False
         self.bruno.partner_id.active = False

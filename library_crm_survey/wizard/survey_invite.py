@@ -40,11 +40,25 @@ class SurveyInvite(models.TransientModel):
         if not company:
             return partners, emails
         Consent = self.env["library.consent"]
-        purpose = self.env.ref("library_crm.library_consent_purpose_survey")
+        purpose = self._get_library_purpose()
         return (
             Consent._filter_reachable(partners, purpose, company=company),
             Consent._filter_reachable_emails(emails, purpose, company=company),
         )
+
+    def _send_mail(self, answer):
+        """The mail is asked again when it leaves the queue."""
+        company = self.survey_id.library_company_id
+        if not company:
+            return super()._send_mail(answer)
+        invite = self.with_context(
+            default_library_purpose_id=self._get_library_purpose().id,
+            default_record_company_id=company.id,
+        )
+        return super(SurveyInvite, invite)._send_mail(answer)
+
+    def _get_library_purpose(self):
+        return self.env.ref("library_crm.library_consent_purpose_survey")
 
     def _prepare_answers(self, partners, emails):
         partners, emails = self.sudo()._filter_library_reachable(partners, emails)

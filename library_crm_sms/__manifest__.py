@@ -1,0 +1,17 @@
+{
+    "name": "Library CRM SMS",
+    "summary": "Text messages reach, of patrons, only those who agreed",
+    "version": "19.0.1.0.0",
+    "category": "Services/Library",
+    "author": "Library CRM contributors",
+    "license": "LGPL-3",
+    "depends": [
+        "library_crm",
+        "sms",
+    ],
+    "data": [
+        "wizard/sms_composer_views.xml",
+        "views/ir_actions_server_views.xml",
+    ],
+    "auto_install": True,
+}
