@@ -254,7 +254,8 @@ class LibraryDataSource(models.Model):
         string="Fetched",
         required=True,
         default="manual",
-        help="Files are fetched from the folder of this source on the server.",
+        help="By hand: when a file is chosen, or Fetch Now is pressed. Else another "
+        "system is asked, or files are taken from the folder of this source.",
     )
     next_pull_on = fields.Datetime(
         string="Fetched Next on",
@@ -519,8 +520,7 @@ class LibraryDataSource(models.Model):
     def _cron_pull(self):
         """Fetch from the sources that are due, and load what came."""
         for source in self.search(
-            [("pull", "!=", "manual"), ("next_pull_on", "<=", fields.Datetime.now())],
-            order="next_pull_on",
+            [("next_pull_on", "<=", fields.Datetime.now())], order="next_pull_on"
         ):
             if not source._pull():
                 return
@@ -669,7 +669,11 @@ class LibraryDataSource(models.Model):
                 "library_crm.library_data_load_action"
             ),
             "domain": [("source_id", "=", self.id)],
-            "context": {"default_source_id": self.id},
+            "context": {
+                "default_source_id": self.id,
+                # What is fetched or sent is no file that somebody could choose.
+                "create": not self.is_fetched and self.format != "webhook",
+            },
         }
 
     def action_view_counter_reports(self):
