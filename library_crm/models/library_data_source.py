@@ -189,7 +189,8 @@ class LibraryDataSource(models.Model):
         "library.branch",
         check_company=True,
         ondelete="restrict",
-        help="Where use is counted that names no branch, e.g. an online branch.",
+        help="Where use is counted that names no branch, e.g. an online branch; of "
+        "patrons, the home branch where the file names none.",
     )
     key = fields.Char(
         required=True,
