@@ -174,9 +174,9 @@ class LibraryDataSource(models.Model):
         help="Off: uses of people who are no patrons here are refused.",
     )
     is_complete = fields.Boolean(
-        string="The File Holds All Patrons",
-        help="Patrons of the library who are not in it are marked as missing. Nobody "
-        "is deleted. Leave it off if a file brings only some of them.",
+        string="Holds All Patrons",
+        help="The file or the other system has all of them: who is not there is marked "
+        "as missing. Nobody is deleted. Leave it off if only some of them come.",
     )
     missing_limit = fields.Integer(
         string="At Most Missing (%)",
@@ -622,7 +622,7 @@ class LibraryDataSource(models.Model):
             texts, kind = self._make_fetcher().test(), "success"
         except FetchError as error:
             texts, kind = [str(error)], "danger"
-        return self._notify("\n".join(texts), kind)
+        return self._notify(" ".join(texts), kind)
 
     def action_pull(self):
         """Fetch as soon as the job comes to it."""

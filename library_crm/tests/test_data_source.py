@@ -350,6 +350,13 @@ class TestDataSource(DataSourceCase):
             with self.subTest(text):
                 self.assertIn(text, self.preview(source, content).result)
 
+    def test_preview_of_a_report_names_the_services(self):
+        source = self.make_source("counter", branch_id=self.main.id)
+        content = (FIXTURES / "counter_tr.json").read_text()
+        result = self.preview(source, content).result
+        self.assertIn("E-resource use", result)
+        self.assertNotIn(">eresource<", result)
+
     # ------------------------------------------------------------
     # KOHA'S API
     # ------------------------------------------------------------
@@ -455,7 +462,7 @@ class TestDataSource(DataSourceCase):
         source = self.make_koha()
         found = source.with_user(self.manager).action_test()["params"]
         self.assertEqual(found["type"], "success")
-        for text in ("Koha 24.11", "Patrons: 7", "not encrypted"):
+        for text in ("Koha 24.11", "Patrons: 7.", "not encrypted"):
             self.assertIn(text, found["message"])
         source.new_secret = "wrong"
         found = source.action_test()["params"]

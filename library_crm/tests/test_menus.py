@@ -2,7 +2,7 @@ from unittest import SkipTest
 
 from lxml import etree
 
-from odoo.tests import Form, TransactionCase, tagged
+from odoo.tests import TransactionCase, tagged
 from odoo.tools.safe_eval import safe_eval
 
 
@@ -29,7 +29,9 @@ class TestMenus(TransactionCase):
     def _open_menus(self, user_xmlid):
         user = self.env.ref(user_xmlid)
         root = self.env.ref("library_crm.library_crm_menu_root")
-        menus = self.env["ir.ui.menu"].with_user(user).search([("id", "child_of", root.id)])
+        menus = (
+            self.env["ir.ui.menu"].with_user(user).search([("id", "child_of", root.id)])
+        )
         opened = menus._filter_visible_menus().filtered("action")
         self.assertGreater(len(opened), 10)
         for menu in opened:
@@ -43,18 +45,13 @@ class TestMenus(TransactionCase):
             (False, kind) for kind in action["view_mode"].split(",")
         ]
         search = (action.get("search_view_id") or [False])[0]
-        Model = env[action["res_model"]].with_context(
-            safe_eval(action.get("context") or "{}", {"uid": env.uid})
-        )
+        context = safe_eval(action.get("context") or "{}", {"uid": env.uid})
+        Model = env[action["res_model"]].with_context(**context)
         domain = safe_eval(action.get("domain") or "[]", {"uid": env.uid})
         found = Model.get_views([*views, (search, "search")])["views"]
         self._search(Model, domain, etree.fromstring(found["search"]["arch"]))
-        for kind in found.keys() & {"list", "kanban"}:
-            self._list(Model, domain, etree.fromstring(found[kind]["arch"]))
-        if "form" in found:
-            record = Model.browse(action.get("res_id")) or Model.search(domain, limit=1)
-            if record:
-                Form(record, view=found["form"]["id"] or None)
+        for kind in found.keys() & {"list", "kanban", "form"}:
+            self._read(Model, domain, etree.fromstring(found[kind]["arch"]))
 
     def _search(self, Model, domain, arch):
         for node in arch.iter("filter"):
@@ -64,7 +61,7 @@ class TestMenus(TransactionCase):
             if group := context.get("group_by"):
                 Model.formatted_read_group(domain, [group], ["__count"], limit=5)
 
-    def _list(self, Model, domain, arch):
+    def _read(self, Model, domain, arch):
         specification = {
             node.get("name"): (
                 {"fields": {"display_name": {}}}
