@@ -71,11 +71,11 @@ class FolderFetcher(Fetcher):
         complete, unfinished = self._list()
         texts = [
             self.env._("Put files into %s on the server.", str(self.folder)),
-            self.env._("Files that wait there: %s", len(complete)),
+            self.env._("Files that wait there: %s.", len(complete)),
         ]
         if unfinished:
             texts.append(
-                self.env._("Files that are still being written: %s", len(unfinished))
+                self.env._("Files that are still being written: %s.", len(unfinished))
             )
         return texts
 

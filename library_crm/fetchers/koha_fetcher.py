@@ -43,9 +43,11 @@ class KohaFetcher(Fetcher):
             else self.env._("Koha answers.")
         ]
         if found["patrons"] is not None:
-            texts.append(self.env._("Patrons: %s", found["patrons"]))
+            texts.append(self.env._("Patrons: %s.", found["patrons"]))
         if found["changed_on"]:
-            texts.append(self.env._("Last change of a patron: %s", found["changed_on"]))
+            texts.append(
+                self.env._("Last change of a patron: %s.", found["changed_on"])
+            )
         if not found["encrypted"]:
             texts.append(
                 self.env._(

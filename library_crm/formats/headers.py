@@ -84,11 +84,13 @@ KNOWN = {
             *("dateenrolled", "createdate", "createdpatron", "creationdate"),
             *("registrationdate", "userprivgranted", "dateprivilegegranted"),
             *("datecreated", "createddate", "recordcreationdatetime", "created"),
+            *("patronsince", "membersince", "enrolled", "enrolledon"),
         ),
         "expiry_date": (
             *("dateexpiry", "expdate", "expiredate", "expirationdate", "expirydate"),
             *("expirationdategmt", "privilegeexpirationdate", "userprivexpires"),
             *("dateprivilegeexpires", "privilegeexpires", "cardexpires"),
+            *("expires", "expireson", "expiry", "validuntil"),
         ),
         "guardian_ref": ("guarantorid", "guardianid"),
     },

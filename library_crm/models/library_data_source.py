@@ -174,9 +174,9 @@ class LibraryDataSource(models.Model):
         help="Off: uses of people who are no patrons here are refused.",
     )
     is_complete = fields.Boolean(
-        string="The File Holds All Patrons",
-        help="Patrons of the library who are not in it are marked as missing. Nobody "
-        "is deleted. Leave it off if a file brings only some of them.",
+        string="Holds All Patrons",
+        help="The file or the other system has all of them: who is not there is marked "
+        "as missing. Nobody is deleted. Leave it off if only some of them come.",
     )
     missing_limit = fields.Integer(
         string="At Most Missing (%)",
@@ -189,7 +189,8 @@ class LibraryDataSource(models.Model):
         "library.branch",
         check_company=True,
         ondelete="restrict",
-        help="Where use is counted that names no branch, e.g. an online branch.",
+        help="Where use is counted that names no branch, e.g. an online branch; of "
+        "patrons, the home branch where the file names none.",
     )
     key = fields.Char(
         required=True,
@@ -254,7 +255,8 @@ class LibraryDataSource(models.Model):
         string="Fetched",
         required=True,
         default="manual",
-        help="Files are fetched from the folder of this source on the server.",
+        help="By hand: when a file is chosen, or Fetch Now is pressed. Else another "
+        "system is asked, or files are taken from the folder of this source.",
     )
     next_pull_on = fields.Datetime(
         string="Fetched Next on",
@@ -519,8 +521,7 @@ class LibraryDataSource(models.Model):
     def _cron_pull(self):
         """Fetch from the sources that are due, and load what came."""
         for source in self.search(
-            [("pull", "!=", "manual"), ("next_pull_on", "<=", fields.Datetime.now())],
-            order="next_pull_on",
+            [("next_pull_on", "<=", fields.Datetime.now())], order="next_pull_on"
         ):
             if not source._pull():
                 return
@@ -621,7 +622,7 @@ class LibraryDataSource(models.Model):
             texts, kind = self._make_fetcher().test(), "success"
         except FetchError as error:
             texts, kind = [str(error)], "danger"
-        return self._notify("\n".join(texts), kind)
+        return self._notify(" ".join(texts), kind)
 
     def action_pull(self):
         """Fetch as soon as the job comes to it."""
@@ -669,7 +670,11 @@ class LibraryDataSource(models.Model):
                 "library_crm.library_data_load_action"
             ),
             "domain": [("source_id", "=", self.id)],
-            "context": {"default_source_id": self.id},
+            "context": {
+                "default_source_id": self.id,
+                # What is fetched or sent is no file that somebody could choose.
+                "create": not self.is_fetched and self.format != "webhook",
+            },
         }
 
     def action_view_counter_reports(self):

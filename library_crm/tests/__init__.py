@@ -27,6 +27,7 @@ from . import (
     test_journey,
     test_journey_mails,
     test_membership,
+    test_menus,
     test_messages,
     test_patron,
     test_performance,

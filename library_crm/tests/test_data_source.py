@@ -57,8 +57,12 @@ class DataSourceCase(ConnectorCase, LibraryCommon):
 
     def pull(self, source):
         """Let the job fetch from the source, and give the new loads."""
-        before = source.load_ids
         source.next_pull_on = fields.Datetime.now() - timedelta(minutes=1)
+        return self.run_job(source)
+
+    def run_job(self, source):
+        """The new loads, if the source is due."""
+        before = source.load_ids
         self.env.flush_all()
         with self.enter_registry_test_mode():
             self.env.ref("library_crm.ir_cron_pull_data").method_direct_trigger()
@@ -346,6 +350,13 @@ class TestDataSource(DataSourceCase):
             with self.subTest(text):
                 self.assertIn(text, self.preview(source, content).result)
 
+    def test_preview_of_a_report_names_the_services(self):
+        source = self.make_source("counter", branch_id=self.main.id)
+        content = (FIXTURES / "counter_tr.json").read_text()
+        result = self.preview(source, content).result
+        self.assertIn("E-resource use", result)
+        self.assertNotIn(">eresource<", result)
+
     # ------------------------------------------------------------
     # KOHA'S API
     # ------------------------------------------------------------
@@ -385,6 +396,26 @@ class TestDataSource(DataSourceCase):
         self.assertEqual(self.find_patron("000003").name, "Test Renamed")
         queries = [query for __, __, query, __ in self.koha.seen if "q" in query]
         self.assertIn("updated_on", queries[-1]["q"])
+
+    def test_what_is_fetched_by_hand_is_fetched_when_somebody_asks_and_else_not(self):
+        source = self.make_koha()
+        source.pull = "manual"
+        self.assertFalse(self.run_job(source))
+        source.with_user(self.manager).action_pull()
+        load = self.run_job(source)
+        self.assertEqual((load.state, load.rows_new), ("done", 7), load.message)
+        self.assertFalse(source.next_pull_on)
+        self.assertFalse(self.run_job(source))
+
+    def test_no_file_is_chosen_for_what_is_fetched_or_sent(self):
+        for source, takes_files in (
+            (self.make_koha(), False),
+            (self.make_source("webhook", branch_id=self.main.id), False),
+            (self.make_source("koha_patrons"), True),
+        ):
+            with self.subTest(format=source.format):
+                action = source.action_view_loads()
+                self.assertEqual(action["context"]["create"], takes_files)
 
     def test_who_was_made_anonymous_is_left_out_and_the_load_says_so(self):
         source = self.make_koha()
@@ -431,7 +462,7 @@ class TestDataSource(DataSourceCase):
         source = self.make_koha()
         found = source.with_user(self.manager).action_test()["params"]
         self.assertEqual(found["type"], "success")
-        for text in ("Koha 24.11", "Patrons: 7", "not encrypted"):
+        for text in ("Koha 24.11", "Patrons: 7.", "not encrypted"):
             self.assertIn(text, found["message"])
         source.new_secret = "wrong"
         found = source.action_test()["params"]

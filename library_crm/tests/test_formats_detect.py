@@ -72,6 +72,14 @@ class TestFormatsDetect(BaseCase):
         [note] = self._notes(guess, "encoded_twice")
         self.assertEqual(note.line, 2)
 
+    def test_columns_are_found_by_what_a_librarian_calls_them(self):
+        header = "Barcode,Last name,First name,Home branch,Patron type,Member since"
+        guess = detect(_file(f"{header},Expires\n1,B,A,M,C,2020-01-31,2027-01-31\n"))
+        self.assertEqual(guess.unmapped, [])
+        columns = guess.mapping.columns
+        self.assertEqual(list(columns["expiry_date"]), ["Expires"])
+        self.assertEqual(list(columns["enrolled_on"]), ["Member since"])
+
     def test_delimiter_is_that_of_the_header(self):
         for delimiter in ",;\t|":
             with self.subTest(delimiter=delimiter):

@@ -178,6 +178,8 @@ class LibraryDataPreview(models.TransientModel):
                 field == "service_code" or not self.source_id.create_missing
             ):
                 reason = reason or loader.describe_unknown(field, code, names)
+        if "use" in shown:
+            shown["use"] = codes["service_code"].get(shown["use"], shown["use"])
         is_refused = bool(reason)
         if row.values and shown.get("service_code", True) is None:
             reason = self.env._("No use of a service: it is not counted.")

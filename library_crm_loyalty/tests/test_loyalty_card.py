@@ -139,6 +139,13 @@ class TestLoyaltyCard(LibraryCommon):
         form = Form(self._as(self.desk, self.amal))
         self.assertEqual(form.loyalty_points, 10)
 
+    def test_desk_opens_a_programme_and_changes_nothing_of_it(self):
+        with Form(self._as(self.desk, self.programme)) as form:
+            self.assertEqual(form.name, "Thanks")
+        mails = self._as(self.desk, self.env["loyalty.mail"])
+        for operation in ("write", "create", "unlink"):
+            self.assertFalse(mails.has_access(operation), operation)
+
     def test_manager_sets_up_a_programme_and_gives_cards(self):
         programmes = self._as(self.manager, self.env["loyalty.program"])
         with Form(programmes.with_context(default_program_type="loyalty")) as form:
