@@ -1,3 +1,6 @@
+from itertools import groupby
+from operator import itemgetter
+
 from odoo import api, fields, models
 from odoo.tools import SQL
 
@@ -9,8 +12,9 @@ class LibraryMailingOutcome(models.Model):
     mailing, month of sending and home branch.
 
     It is counted once, when the 30 days are over for all of them, and then stays, also
-    when the rows of use are deleted. Branches with fewer than five of them are counted
-    together; where these are fewer than five in all, nothing is told.
+    when the rows of use are deleted. Where a month has fewer than five of them, they
+    wait for those of the next; branches with fewer than five are counted together, and
+    where even these are fewer than five, nothing is told.
     """
 
     _name = "library.mailing.outcome"
@@ -40,9 +44,14 @@ class LibraryMailingOutcome(models.Model):
         ondelete="set null",
         help="Empty: several branches with few patrons each.",
     )
-    month = fields.Date(required=True, readonly=True, help="Its first day.")
+    month = fields.Date(
+        required=True,
+        readonly=True,
+        help="The first day of the month of sending, and of the last of several that "
+        "were counted together.",
+    )
     observed = fields.Integer(
-        required=True, readonly=True, help="Who got the mail; 0: too few to tell."
+        string="Followed Up", required=True, readonly=True, help="Who got the mail."
     )
     used = fields.Integer(required=True, readonly=True)
 
@@ -64,72 +73,114 @@ class LibraryMailingOutcome(models.Model):
         Cost: one pass over what was sent, and an index look-up in the uses for each
         mail that is counted.
         """
-        Usage = self.env["library.service.usage"]
-        since = Usage._get_kept_since(company)
+        since = self.env["library.service.usage"]._get_kept_since(company)
         if not since:
             return
         self.env.flush_all()
-        self.env.cr.execute(
-            SQL(
-                """
-                INSERT INTO library_mailing_outcome (
-                       mailing_id, company_id, month, branch_id, observed, used
-                       )
-                WITH sent AS (
-                    SELECT trace.mass_mailing_id AS mailing_id, patron.id AS patron_id,
-                           patron.branch_id, trace.sent_datetime::date AS day,
-                           date_trunc('month', trace.sent_datetime)::date AS month,
-                           mailing.library_journey_id IS NOT NULL AS goes_on
-                      FROM mailing_trace trace
-                      JOIN library_patron patron
-                        ON patron.id = trace.library_patron_id
-                      JOIN mailing_mailing mailing
-                        ON mailing.id = trace.mass_mailing_id
-                     WHERE patron.company_id = %(company)s
-                       AND trace.is_test_trace IS NOT TRUE
-                       AND trace.trace_status IN ('sent', 'open', 'reply')
-                       AND trace.sent_datetime >= %(since)s
-                       AND (mailing.state = 'done'
-                            OR mailing.library_journey_id IS NOT NULL)
-                ),
-                due AS (
-                    SELECT mailing_id, month
-                      FROM sent
-                  GROUP BY mailing_id, month, goes_on
-                    HAVING CASE WHEN goes_on
-                                THEN (month + interval '1 month')::date - 1
-                                ELSE max(day) END + %(days)s < %(today)s
-                    EXCEPT
-                    SELECT mailing_id, month
-                      FROM library_mailing_outcome
-                     WHERE company_id = %(company)s
-                ),
-                sized AS (
-                    SELECT *, count(*) OVER (PARTITION BY mailing_id, month, branch_id)
-                               AS size
-                      FROM sent
-                      JOIN due USING (mailing_id, month)
-                ),
-                cell AS (
-                    SELECT mailing_id, month,
-                           CASE WHEN size >= %(fewest)s THEN branch_id END
-                               AS branch_id,
-                           count(*) AS observed,
-                           count(*) FILTER (WHERE %(used)s) AS used
-                      FROM sized
-                  GROUP BY 1, 2, 3
-                )
-                SELECT mailing_id, %(company)s, month, branch_id,
-                       CASE WHEN observed >= %(fewest)s THEN observed ELSE 0 END,
-                       CASE WHEN observed >= %(fewest)s THEN used ELSE 0 END
-                  FROM cell
-                """,
-                company=company.id,
-                since=since,
-                days=OUTCOME_DAYS,
-                today=fields.Date.context_today(self.with_company(company)),
-                fewest=FEWEST_PATRONS,
-                used=Usage._sql_used_after(SQL("sized.patron_id"), SQL("sized.day")),
-            )
+        sent = self._query_sent(company, since)
+        if pools := self._pool(self.env.execute_query(self._query_due(company, sent))):
+            self.env.cr.execute(self._sql_insert(company, sent, pools))
+            self.invalidate_model()
+
+    def _pool(self, rows):
+        """Join months with those after them until there are enough.
+
+        :param rows: mailing id, month and number of mails, in this order
+        :return: mailing id, first and last month
+        :rtype: list[tuple[int, datetime.date, datetime.date]]
+        """
+        pools = []
+        for mailing_id, months in groupby(rows, itemgetter(0)):
+            first, size = None, 0
+            for _mailing_id, month, count in months:
+                first = first or month
+                size += count
+                if size >= FEWEST_PATRONS:
+                    pools.append((mailing_id, first, month))
+                    first, size = None, 0
+        return pools
+
+    def _query_sent(self, company, since):
+        """The mails that arrived at patrons of a library since a day."""
+        return SQL(
+            """
+            SELECT trace.mass_mailing_id AS mailing_id, patron.id AS patron_id,
+                   patron.branch_id, trace.sent_datetime::date AS day,
+                   date_trunc('month', trace.sent_datetime)::date AS month,
+                   mailing.library_journey_id IS NOT NULL AS goes_on
+              FROM mailing_trace trace
+              JOIN library_patron patron ON patron.id = trace.library_patron_id
+              JOIN mailing_mailing mailing ON mailing.id = trace.mass_mailing_id
+             WHERE patron.company_id = %(company)s
+               AND trace.is_test_trace IS NOT TRUE
+               AND trace.trace_status IN ('sent', 'open', 'reply')
+               AND trace.sent_datetime >= %(since)s
+               AND (mailing.state = 'done' OR mailing.library_journey_id IS NOT NULL)
+            """,
+            company=company.id,
+            since=since,
         )
-        self.invalidate_model()
+
+    def _query_due(self, company, sent):
+        """Mailings and months of which the 30 days are over, and that come after what
+        was counted, with the number of mails."""
+        return SQL(
+            """
+            SELECT mailing_id, month, count(*)
+              FROM (%(sent)s) sent
+          GROUP BY mailing_id, month, goes_on
+            HAVING CASE WHEN goes_on THEN (month + interval '1 month')::date - 1
+                        ELSE max(day) END + %(days)s < %(today)s
+               AND month > coalesce(
+                       (
+                           SELECT max(outcome.month)
+                             FROM library_mailing_outcome outcome
+                            WHERE outcome.mailing_id = sent.mailing_id
+                              AND outcome.company_id = %(company)s
+                       ),
+                       '-infinity'
+                   )
+          ORDER BY mailing_id, month
+            """,
+            sent=sent,
+            days=OUTCOME_DAYS,
+            today=fields.Date.context_today(self.with_company(company)),
+            company=company.id,
+        )
+
+    def _sql_insert(self, company, sent, pools):
+        mailing_ids, firsts, lasts = map(list, zip(*pools, strict=True))
+        return SQL(
+            """
+            INSERT INTO library_mailing_outcome (
+                   mailing_id, company_id, month, branch_id, observed, used
+                   )
+            SELECT mailing_id, %(company)s, month,
+                   CASE WHEN size >= %(fewest)s THEN branch_id END,
+                   count(*), count(*) FILTER (WHERE %(used)s)
+              FROM (
+                    SELECT pool.mailing_id, pool.month, sent.branch_id,
+                           sent.patron_id, sent.day,
+                           count(*) OVER (
+                               PARTITION BY pool.mailing_id, pool.month, sent.branch_id
+                           ) AS size
+                      FROM unnest(
+                               %(mailing_ids)s, %(firsts)s::date[], %(lasts)s::date[]
+                           ) AS pool (mailing_id, first, month)
+                      JOIN (%(sent)s) sent
+                        ON sent.mailing_id = pool.mailing_id
+                       AND sent.month BETWEEN pool.first AND pool.month
+                   ) mail
+          GROUP BY 1, 3, 4
+            HAVING count(*) >= %(fewest)s
+            """,
+            company=company.id,
+            fewest=FEWEST_PATRONS,
+            used=self.env["library.service.usage"]._sql_used_after(
+                SQL("mail.patron_id"), SQL("mail.day")
+            ),
+            mailing_ids=mailing_ids,
+            firsts=firsts,
+            lasts=lasts,
+            sent=sent,
+        )

@@ -291,7 +291,6 @@ class TestMailingReport(LibraryCommon):
             [
                 (self.main, 5, 5, 0),
                 (self.north, 4, 0, 0),
-                (self.main.browse(), 0, 0, 0),
             ],
         )
         other = self._make_mailing("Other")
@@ -415,6 +414,30 @@ class TestMailingReport(LibraryCommon):
         [shown] = journey.with_user(self.marketing).get_picture()["steps"]
         numbers = {number["name"]: number["value"] for number in shown["numbers"]}
         self.assertEqual((numbers["observed"], numbers["used"]), (5, 2))
+
+    def test_months_with_few_mails_of_a_journey_wait_for_the_next(self):
+        journey, step = self._make_journey()
+        for month, number in ((1, 4), (2, 3), (3, 6), (4, 9)):
+            patrons = self._make_patrons(number)
+            self._walk(step, patrons, datetime(2026, month, 3, 9))
+            self._use(patrons[:1], date(2026, month, 5))
+        for day in ("2026-03-05", "2026-04-05", "2026-05-05"):
+            with freeze_time(f"{day} 12:00:00"):
+                self._count()
+        self.assertEqual(
+            self._sum(
+                "sent observed used",
+                ["date:month"],
+                [("journey_id", "=", journey.id)],
+                "library.journey.result",
+            ),
+            [
+                (date(2026, 1, 1), 4, 0, 0),
+                (date(2026, 2, 1), 3, 7, 2),
+                (date(2026, 3, 1), 6, 6, 1),
+                (date(2026, 4, 1), 9, 0, 0),
+            ],
+        )
 
     def test_use_after_a_mail_of_a_journey_is_told_of_nobody_alone(self):
         journey, step = self._make_journey()
