@@ -90,6 +90,11 @@
     "assets": {
         "web.assets_backend": [
             "library_crm/static/src/**/*",
+            ("remove", "library_crm/static/src/gap_graph/**/*"),
+        ],
+        # Where Odoo's own graphs are.
+        "web.assets_backend_lazy": [
+            "library_crm/static/src/gap_graph/**/*",
         ],
         "web.assets_tests": [
             "library_crm/static/tests/tours/**/*",
