@@ -45,6 +45,7 @@
         "views/library_patron_views.xml",
         "views/library_patron_tombstone_views.xml",
         "views/library_segment_views.xml",
+        "views/library_retention_views.xml",
         "views/library_cluster_views.xml",
         "views/library_membership_views.xml",
         "views/library_branch_views.xml",
@@ -64,6 +65,8 @@
         "views/library_join_form_views.xml",
         "views/library_join_views.xml",
         "report/library_acquisition_report_views.xml",
+        "report/library_acquisition_funnel_views.xml",
+        "report/library_mailing_result_views.xml",
         "views/library_crm_menus.xml",
         "views/library_preferences_templates.xml",
         "views/library_portal_templates.xml",
@@ -88,6 +91,11 @@
     "assets": {
         "web.assets_backend": [
             "library_crm/static/src/**/*",
+            ("remove", "library_crm/static/src/gap_graph/**/*"),
+        ],
+        # Where Odoo's own graphs are.
+        "web.assets_backend_lazy": [
+            "library_crm/static/src/gap_graph/**/*",
         ],
         "web.assets_tests": [
             "library_crm/static/tests/tours/**/*",

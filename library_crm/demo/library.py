@@ -565,11 +565,15 @@ class DemoLibrary:
         self.env["library.segment.snapshot"].create(snapshots)
 
     def make_mailing_traces(self):
-        """Who got the newsletter of the demo files, and what became of it."""
+        """Who got the mailings of the demo files, and what became of them."""
         random = self.random("traces")
-        mailing = self.ref("mailing_mailing_demo_newsletter")
+        for name in ("newsletter", "families", "last_season"):
+            self._make_traces_of(self.ref(f"mailing_mailing_demo_{name}"), random)
+
+    def _make_traces_of(self, mailing, random):
         patrons = self.env["library.patron"].search(
-            Domain("company_id", "=", self.company.id)
+            Domain(mailing._parse_mailing_domain())
+            & Domain("company_id", "=", self.company.id)
             & Domain("agreed_purpose_ids", "in", mailing.library_purpose_id.ids)
             & Domain("email", "!=", False)
             & Domain("is_blacklisted", "=", False),
@@ -597,6 +601,11 @@ class DemoLibrary:
                 trace["failure_type"] = "mail_bounce"
             values.append(trace)
         self.env["mailing.trace"].create(values)
+
+    def make_reports(self):
+        """What the jobs of the night count."""
+        for model in ("library.retention", "library.mailing.outcome"):
+            self.env[model]._count(self.company)
 
     def name_records(self):
         """Give patrons, contacts and requests external ids, so that the demo is found

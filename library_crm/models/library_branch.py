@@ -78,3 +78,22 @@ class LibraryBranch(models.Model):
             "domain": [("branch_id", "=", self.id)],
             "context": {"default_branch_id": self.id},
         }
+
+    def action_view_retention(self):
+        """How many of those who joined here still come."""
+        return self._open_report("library_crm.library_retention_action")
+
+    def action_view_mailing_results(self):
+        """What came of mailings to the patrons of the branch."""
+        return self._open_report("library_crm.library_mailing_result_action")
+
+    def action_view_acquisition(self):
+        """How many asked for a card here, and how many got one."""
+        return self._open_report("library_crm.library_acquisition_funnel_action")
+
+    def _open_report(self, action):
+        self.ensure_one()
+        return {
+            **self.env["ir.actions.actions"]._for_xml_id(action),
+            "domain": [("branch_id", "=", self.id)],
+        }

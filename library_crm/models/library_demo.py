@@ -33,4 +33,5 @@ class LibraryDemo(models.AbstractModel):
         library.make_mailing_traces()
         library.make_engagement()
         DemoJourneys(library).make()
+        library.make_reports()
         library.name_records()

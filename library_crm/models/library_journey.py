@@ -10,6 +10,8 @@ from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.fields import Domain
 from odoo.tools import SQL
 
+from .library_service_usage import OUTCOME_DAYS
+
 _logger = logging.getLogger(__name__)
 
 #: Triggers that tell of a patron what marketing may not know: the day of birth, or the
@@ -22,8 +24,6 @@ PAST_TRIGGERS = ("joined", "expiry", "unused", "first_use")
 #: Triggers that can stop being true while the patron is on the way.
 REVOCABLE_TRIGGERS = ("expiry", "unused", "outgrow")
 
-#: Days after the first mail in which a use counts as what the patron did afterwards.
-OUTCOME_DAYS = 30
 #: For the lift: so many patrons in each arm, and so many with and without a use.
 FEWEST_IN_ARM = 30
 FEWEST_OUTCOMES = 5
@@ -153,6 +153,14 @@ class LibraryJourney(models.Model):
         "whom it becomes true from now on.",
     )
     patron_domain = fields.Char(string="Only Patrons", default="[]", required=True)
+    segment_id = fields.Many2one(
+        "library.segment",
+        compute="_compute_segment_id",
+        store=True,
+        index="btree_not_null",
+        ondelete="set null",
+        help="The one that is asked for under Only Patrons.",
+    )
     reentry = fields.Selection(
         [
             ("once", "Once"),
@@ -263,6 +271,13 @@ class LibraryJourney(models.Model):
                 model = self.env[field.comodel_name] if field.relational else model
         return False
 
+    @api.depends("patron_domain")
+    def _compute_segment_id(self):
+        for journey in self:
+            journey.segment_id = self.env["library.segment"]._find_addressed(
+                literal_eval(journey.patron_domain or "[]")
+            )
+
     @api.depends("company_id")
     def _compute_weekly_cap(self):
         for journey in self:
@@ -327,14 +342,7 @@ class LibraryJourney(models.Model):
                 """
                 SELECT journey_id, arm, count(*), count(*) FILTER (WHERE used)
                   FROM (
-                        SELECT enrolment.journey_id, enrolment.arm,
-                               EXISTS (
-                                   SELECT FROM library_service_usage usage
-                                    WHERE usage.patron_id = enrolment.patron_id
-                                      AND usage.date > enrolment.first_at::date
-                                      AND usage.date
-                                          <= enrolment.first_at::date + %(days)s
-                               ) AS used
+                        SELECT enrolment.journey_id, enrolment.arm, %(used)s AS used
                           FROM library_journey_enrolment enrolment
                          WHERE enrolment.journey_id = ANY(%(ids)s)
                            AND enrolment.first_at::date < %(today)s - %(days)s
@@ -344,6 +352,9 @@ class LibraryJourney(models.Model):
                 ids=self.ids,
                 today=fields.Date.context_today(self),
                 days=OUTCOME_DAYS,
+                used=self.env["library.service.usage"]._sql_used_after(
+                    SQL("enrolment.patron_id"), SQL("enrolment.first_at::date")
+                ),
             )
         )
         found = {(journey, arm): (used, size) for journey, arm, size, used in rows}

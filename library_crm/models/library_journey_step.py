@@ -140,10 +140,16 @@ class LibraryJourneyStep(models.Model):
     sent_count = fields.Integer(string="Sent", compute="_compute_numbers")
     opened_count = fields.Integer(string="Opened", compute="_compute_numbers")
     clicked_count = fields.Integer(string="Clicked", compute="_compute_numbers")
+    observed_count = fields.Integer(
+        string="Followed Up",
+        compute="_compute_numbers",
+        help="Written to in a month of which the 30 days after are over, in a group of "
+        "five or more.",
+    )
     used_count = fields.Integer(
         string="Used a Service",
         compute="_compute_numbers",
-        help="Within 30 days after they were written to.",
+        help="Of those followed up: within 30 days after they were written to.",
     )
     done_count = fields.Integer(string="Done", compute="_compute_numbers")
     yes_count = fields.Integer(string="Yes", compute="_compute_numbers")
@@ -155,7 +161,7 @@ class LibraryJourneyStep(models.Model):
     comparison = fields.Char(string="A or B", compute="_compute_comparison")
 
     _NUMBERS = (
-        *("sent", "opened", "clicked", "used", "done", "yes", "no"),
+        *("sent", "opened", "clicked", "observed", "used", "done", "yes", "no"),
         *("skipped", "failed", "held_out", "exited"),
     )
 
@@ -227,10 +233,12 @@ class LibraryJourneyStep(models.Model):
         """The step as a card of the picture; see ``library.journey.get_picture``."""
         self.ensure_one()
         shown = {
-            "mail": ("sent", "opened", "clicked", "used"),
+            "mail": ("sent", "opened", "clicked"),
             "condition": ("yes", "no"),
         }.get(self.kind, ("done",))
         numbers = ["waiting", *shown]
+        if self.observed_count:
+            numbers += ["observed", "used"]
         numbers += [
             name
             for name in ("skipped", "failed", "held_out", "exited")

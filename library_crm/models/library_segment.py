@@ -1,6 +1,7 @@
 import json
 import logging
 from ast import literal_eval
+from collections.abc import Collection
 from datetime import timedelta
 
 from odoo import api, fields, models
@@ -8,9 +9,9 @@ from odoo.exceptions import UserError, ValidationError
 from odoo.fields import Domain
 from odoo.tools import SQL, format_date
 
+from .library_service_usage import FEWEST_PATRONS
+
 _logger = logging.getLogger(__name__)
-#: Of fewer people nobody who may not see what one person uses is told.
-_FEW = 5
 
 
 class LibrarySegment(models.Model):
@@ -174,10 +175,10 @@ class LibrarySegment(models.Model):
             .sudo()
             .search_count(
                 Domain.AND([*parts, Domain("company_id", "in", companies.ids)]),
-                limit=_FEW,
+                limit=FEWEST_PATRONS,
             )
         )
-        return found < _FEW
+        return found < FEWEST_PATRONS
 
     def _parse_domain(self):
         try:
@@ -248,6 +249,27 @@ class LibrarySegment(models.Model):
             .browse([id_ for id_ in ids if isinstance(id_, int) and id_])
             .exists()
         )
+
+    @api.model
+    def _find_addressed(self, domain):
+        """The segment that a choice of patrons is about: the one that it asks for.
+
+        :param domain: on ``library.patron``
+        :return: none where it asks for several, or for who is outside of one
+        """
+        conditions = [
+            condition
+            for condition in Domain(domain).iter_conditions()
+            if condition.field_expr in ("segment_ids", "segment_ids.id")
+        ]
+        ids = set()
+        for condition in conditions:
+            if condition.operator not in ("in", "="):
+                return self.browse()
+            value = condition.value
+            ids.update(value if isinstance(value, Collection) else [value])
+        segments = self.sudo().browse([id_ for id_ in ids if isinstance(id_, int)])
+        return segments.exists() if len(ids) == 1 else self.browse()
 
     # ------------------------------------------------------------
     # CREATE AND WRITE
@@ -366,6 +388,17 @@ class LibrarySegment(models.Model):
                 "library_crm.library_segment_snapshot_action"
             ),
             "domain": [("segment_id", "=", self.id)],
+        }
+
+    def action_view_mailing_results(self):
+        """What came of the mailings to the segment."""
+        self.ensure_one()
+        return {
+            **self.env["ir.actions.actions"]._for_xml_id(
+                "library_crm.library_mailing_result_action"
+            ),
+            "domain": [("segment_id", "=", self.id)],
+            "context": {},
         }
 
     def action_new_mailing(self):

@@ -14,6 +14,10 @@ AGE_BANDS = (
     ("40_64", 65, "40–64"),
     ("65", 200, "65 and over"),
 )
+#: Days after a mail in which a use counts as what the patron did afterwards.
+OUTCOME_DAYS = 30
+#: What fewer patrons used is not told to whoever may not see what one person uses.
+FEWEST_PATRONS = 5
 
 
 class LibraryServiceUsage(models.Model):
@@ -179,6 +183,60 @@ class LibraryServiceUsage(models.Model):
         """Bring up to date what a patron's record says of their use; a hook."""
         patrons.sudo()._refresh_last_use_date()
         patrons._refresh_engagement()
+
+    # ------------------------------------------------------------
+    # WHAT REPORTS ASK
+    # ------------------------------------------------------------
+
+    @api.model
+    def _sql_used_after(self, patron, day):
+        """Whether a patron used a service in the days after a mail: what mailings and
+        journeys are measured by. The day of the mail itself does not count, since the
+        hour of a use is not known.
+
+        Cost: an index look-up a patron.
+
+        :param SQL patron: the id of the patron
+        :param SQL day: a date, the day of the mail
+        :return: a condition
+        :rtype: odoo.tools.SQL
+        """
+        return SQL(
+            """
+            EXISTS (
+                SELECT FROM library_service_usage usage
+                 WHERE usage.patron_id = %(patron)s
+                   AND usage.date > %(day)s
+                   AND usage.date <= %(day)s + %(days)s
+            )
+            """,
+            patron=patron,
+            day=day,
+            days=OUTCOME_DAYS,
+        )
+
+    @api.model
+    def _get_kept_since(self, company):
+        """The first day of which it is known what patrons of a library used. Before it
+        nothing was loaded, or the rows were deleted: no use does not mean nobody came.
+
+        :rtype: datetime.date | None
+        """
+        self.env.flush_all()
+        rows = self.env.execute_query(
+            SQL(
+                """
+                SELECT usage.date
+                  FROM library_service_usage usage
+                  JOIN library_patron patron ON patron.id = usage.patron_id
+                 WHERE patron.company_id = %s
+              ORDER BY usage.date, usage.id
+                 LIMIT 1
+                """,
+                company.id,
+            )
+        )
+        return rows[0][0] if rows else None
 
     # ------------------------------------------------------------
     # MANY ROWS

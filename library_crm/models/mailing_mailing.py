@@ -25,6 +25,15 @@ class MailingMailing(models.Model):
         help="How many of the recipients agreed to the purpose.",
     )
 
+    library_segment_id = fields.Many2one(
+        "library.segment",
+        string="Segment",
+        compute="_compute_library_segment_id",
+        store=True,
+        index="btree_not_null",
+        ondelete="set null",
+        help="The one that the recipients are chosen by.",
+    )
     library_journey_id = fields.Many2one(
         "library.journey",
         string="Journey",
@@ -62,6 +71,17 @@ class MailingMailing(models.Model):
         )
         for mailing in self:
             mailing.library_purpose_id = mailing.library_purpose_id or news
+
+    @api.depends("mailing_domain", "mailing_model_id")
+    def _compute_library_segment_id(self):
+        for mailing in self:
+            mailing.library_segment_id = (
+                self.env["library.segment"]._find_addressed(
+                    mailing._parse_mailing_domain()
+                )
+                if mailing.mailing_model_real == "library.patron"
+                else False
+            )
 
     @api.depends("mailing_domain", "library_purpose_id", "mailing_model_id")
     def _compute_library_reach(self):
@@ -252,6 +272,17 @@ class MailingMailing(models.Model):
             "res_model": self._name,
             "view_mode": "form",
             "res_id": copied.id,
+        }
+
+    def action_library_results(self):
+        """What came of the mailing, by branch and month."""
+        self.ensure_one()
+        return {
+            **self.env["ir.actions.actions"]._for_xml_id(
+                "library_crm.library_mailing_result_action"
+            ),
+            "domain": [("mailing_id", "=", self.id)],
+            "context": {},
         }
 
     def _queue_for_journey(self, patrons):

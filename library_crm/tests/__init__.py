@@ -1,5 +1,6 @@
 from . import (
     test_access,
+    test_acquisition_report,
     test_connector_counter,
     test_connector_http,
     test_connector_koha,
@@ -24,6 +25,7 @@ from . import (
     test_indexes,
     test_join,
     test_mailing,
+    test_mailing_report,
     test_journey,
     test_journey_mails,
     test_membership,
@@ -34,6 +36,7 @@ from . import (
     test_portal,
     test_preferences,
     test_request,
+    test_retention_report,
     test_segment,
     test_tours,
     test_usage_month,

@@ -10,6 +10,7 @@ ROLES = ("desk", "marketing", "manager", "employee", "portal")
 # unlink. Staff and manager rights are those of the design; "everyone else sees
 # nothing of the library".
 RIGHTS = {
+    "library.acquisition.funnel": ("r", "r", "r", "", ""),
     "library.acquisition.report": ("r", "r", "r", "", ""),
     "library.branch": ("r", "r", "rwcu", "", "r"),
     "library.cluster": ("r", "r", "rwcu", "", ""),
@@ -37,6 +38,8 @@ RIGHTS = {
     "library.journey.step": ("r", "rwcu", "rwcu", "", ""),
     "library.journey.test": ("", "rwc", "rwc", "", ""),
     "library.lead.to.patron": ("rwc", "", "rwc", "", ""),
+    "library.mailing.outcome": ("", "", "", "", ""),
+    "library.mailing.result": ("", "r", "r", "", ""),
     "library.membership": ("rwc", "r", "rwcu", "", "r"),
     "library.membership.change": ("rwc", "", "rwc", "", ""),
     "library.membership.plan": ("r", "r", "rwcu", "", "r"),
@@ -47,6 +50,7 @@ RIGHTS = {
     "library.patron.category": ("r", "r", "rwcu", "", "r"),
     "library.patron.row": ("", "", "", "", ""),
     "library.patron.tombstone": ("", "", "ru", "", ""),
+    "library.retention": ("r", "r", "r", "", ""),
     "library.segment": ("r", "rwcu", "rwcu", "", ""),
     "library.segment.add": ("", "rwc", "rwc", "", ""),
     "library.segment.overlap": ("rwc", "rwc", "rwc", "", ""),
