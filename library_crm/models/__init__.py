@@ -3,6 +3,7 @@ from . import (
     crm_lost_reason,
     crm_team,
     ir_attachment,
+    ir_module_module,
     ir_rule,
     library_branch,
     library_bulk_mixin,
