@@ -988,6 +988,7 @@ class LibraryJourney(models.Model):
         copied = self.copy(
             {
                 "name": self.name,
+                "active": True,
                 "company_id": company.id,
                 "user_id": False,
                 "patron_domain": "[]",

@@ -111,7 +111,7 @@ class TestJourneyLanguages(JourneyCommon):
         cls.library.email = "desk@riverside.example.com"
         cls._add_language("de_DE", "ar_001")
         shipped = cls.env.ref("library_crm.library_journey_welcome")
-        cls.welcome = shipped.copy({"company_id": cls.library.id})
+        cls.welcome = shipped.copy({"company_id": cls.library.id, "active": True})
         cls.mailing = cls.welcome._get_first_step().mailing_id
 
     @classmethod
