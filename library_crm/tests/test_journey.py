@@ -258,9 +258,7 @@ class TestJourney(JourneyCommon):
         self._start()
         self.assertEqual(self._run(), [])
         ines.phone = "+1 555 0100"
-        self.assertEqual(
-            self._run(NOON + timedelta(days=1)), [("Mail 1", "Ines")]
-        )
+        self.assertEqual(self._run(NOON + timedelta(days=1)), [("Mail 1", "Ines")])
         self.assertEqual(self._run(NOON + timedelta(days=2)), [], "only once")
 
     def test_only_patrons_of_the_choice_and_of_the_library_enter(self):
@@ -996,7 +994,9 @@ class TestJourney(JourneyCommon):
         self.assertIn(f"to {len({row[0] for row in sent})} people", sentence)
         self.assertIn(f"({mails} mails)", sentence)
         # It is not for want of mails: each way of sending or not has been there.
-        self.assertEqual({row[0] for row in sent}, set((agreed + written).mapped("name")))
+        self.assertEqual(
+            {row[0] for row in sent}, set((agreed + written).mapped("name"))
+        )
         self.assertIn(("Soon", "Step 2", "2026-05-27"), sent, "put off by the limit")
         self.assertNotIn("Step 1", [row[1] for row in sent if row[0] == "Written to"])
         self.assertLess(mails, len(sent), "the child is named in the mail to Rana")
