@@ -1,5 +1,7 @@
 import { _t } from "@web/core/l10n/translation";
 import { Expression, isTree } from "@web/core/tree_editor/condition_tree";
+import { TreeEditor } from "@web/core/tree_editor/tree_editor";
+import { Input } from "@web/core/tree_editor/tree_editor_components";
 import { treeProcessorService } from "@web/core/tree_editor/tree_processor";
 import { patch } from "@web/core/utils/patch";
 
@@ -111,5 +113,45 @@ patch(treeProcessorService, {
                 return (node) => getDescription(replaceInTree(node, getFieldDef));
             },
         };
+    },
+});
+
+const isRelative = (value) => typeof value === "string" && DYNAMIC_DATE.test(value);
+
+/** A relative date is changed as text: no calendar has "today -6m" in it. */
+const TEXT_EDITOR = {
+    component: Input,
+    extractProps: ({ value, update }) => ({ value, update }),
+    isSupported: (value) => typeof value === "string",
+    defaultValue: () => "today",
+};
+
+patch(TreeEditor.prototype, {
+    getValueEditorInfo(node) {
+        const info = super.getValueEditorInfo(...arguments);
+        if (!["date", "datetime"].includes(this.getFieldDef(node.path)?.type)) {
+            return info;
+        }
+        if (isRelative(node.value)) {
+            return { ...info, ...TEXT_EDITOR };
+        }
+        if (node.operator === "in range" && node.value.slice(2).some(isRelative)) {
+            return {
+                ...info,
+                extractProps: (params) => {
+                    const props = info.extractProps(params);
+                    const betweenEditorInfo = {
+                        ...props.betweenEditorInfo,
+                        extractProps: ({ value, update }) => ({
+                            value,
+                            update,
+                            editorInfo: TEXT_EDITOR,
+                        }),
+                    };
+                    return { ...props, betweenEditorInfo };
+                },
+            };
+        }
+        return info;
     },
 });
