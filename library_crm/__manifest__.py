@@ -23,6 +23,7 @@
         "data/crm_team_data.xml",
         "data/library_cluster_data.xml",
         "data/library_segment_data.xml",
+        "views/library_journey_mail_templates.xml",
         "data/library_journey_data.xml",
         "data/ir_cron_data.xml",
         "data/library_join_form_data.xml",

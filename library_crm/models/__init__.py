@@ -4,6 +4,7 @@ from . import (
     crm_team,
     ir_actions_server,
     ir_attachment,
+    ir_module_module,
     ir_rule,
     library_branch,
     library_bulk_mixin,

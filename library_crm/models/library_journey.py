@@ -551,6 +551,8 @@ class LibraryJourney(models.Model):
 
     def action_start(self):
         """Start, or go on after a pause."""
+        shipped = self.env["mailing.mailing"]._get_shipped()
+        (shipped & self.step_ids.mailing_id)._follow_shipped_text()
         for journey in self:
             journey._check_steps(journey.version)
             journey.write(
@@ -615,6 +617,22 @@ class LibraryJourney(models.Model):
             query=query,
             first=first,
             last=last,
+        )
+
+    def _sql_occasion_holds(self, first, last):
+        """Whether what brought an ``enrolment`` here, on one of some days, is still so:
+        a card may have been renewed since."""
+        if self.trigger not in self._get_revocable_triggers():
+            return SQL("TRUE")
+        return SQL(
+            """
+            EXISTS (
+                SELECT FROM (%s) AS held
+                 WHERE held.patron_id = enrolment.patron_id
+                   AND held.day = enrolment.occasion
+            )
+            """,
+            self._query_occasions(first, last),
         )
 
     def _query_occasions_joined(self, first, last):
@@ -958,6 +976,48 @@ class LibraryJourney(models.Model):
             ),
             "domain": [("journey_id", "=", self.id)],
         }
+
+    @api.model
+    def action_add_shipped(self):
+        """The journeys that come along, as drafts for the library of the user, where it
+        has none of that name; with the texts as they came, whatever another library
+        made of them."""
+        company = self.env.company
+        there = self.with_context(active_test=False, lang="en_US").search(
+            [("company_id", "=", company.id)]
+        )
+        shipped = self.browse(
+            self.env["ir.model.data"]
+            .sudo()
+            .search([("module", "=", "library_crm"), ("model", "=", self._name)])
+            .mapped("res_id")
+        ).with_context(lang="en_US")
+        self.check_access("create")
+        missing = shipped.sudo().filtered(
+            lambda journey: journey.name not in there.mapped("name")
+        )
+        for journey in missing:
+            journey._copy_shipped(company)
+        return {"type": "ir.actions.client", "tag": "soft_reload"}
+
+    def _copy_shipped(self, company):
+        copied = self.copy(
+            {
+                "name": self.name,
+                "active": True,
+                "company_id": company.id,
+                "user_id": False,
+                "patron_domain": "[]",
+                "exit_domain": False,
+            }
+        )
+        copied.step_ids.mailing_b_id = False
+        mailings = copied.step_ids.mailing_id
+        own = mailings.library_translation_ids.filtered(
+            lambda mailing: not mailing.library_view_id
+        )
+        own.unlink()
+        (mailings + mailings.library_translation_ids)._follow_shipped_text()
 
     def action_test(self):
         """Send the mails of the journey to oneself, as one patron would get them."""

@@ -595,27 +595,18 @@ class LibraryJourneyStep(models.Model):
         gone = enrolments.filtered(lambda enrolment: not enrolment.patron_id.active)
         yield "archived", gone
         enrolments -= gone
-        if journey.trigger in journey._get_revocable_triggers():
-            holding = self.env.execute_query(
-                SQL(
-                    """
-                    SELECT enrolment.id
-                      FROM library_journey_enrolment enrolment
-                      JOIN (%(occasions)s) occasion
-                        ON occasion.patron_id = enrolment.patron_id
-                       AND occasion.day = enrolment.occasion
-                     WHERE enrolment.id = ANY(%(ids)s)
-                    """,
-                    occasions=journey._query_occasions(
-                        min(enrolments.mapped("occasion"), default=self._get_today()),
-                        max(enrolments.mapped("occasion"), default=self._get_today()),
-                    ),
-                    ids=enrolments.ids,
-                )
+        days = enrolments.mapped("occasion") or [self._get_today()]
+        holding = self.env.execute_query(
+            SQL(
+                "SELECT enrolment.id FROM library_journey_enrolment enrolment "
+                "WHERE enrolment.id = ANY(%(ids)s) AND %(holds)s",
+                ids=enrolments.ids,
+                holds=journey._sql_occasion_holds(min(days), max(days)),
             )
-            gone = enrolments - enrolments.browse(number for (number,) in holding)
-            yield "occasion", gone
-            enrolments -= gone
+        )
+        gone = enrolments - enrolments.browse(number for (number,) in holding)
+        yield "occasion", gone
+        enrolments -= gone
         if exit_domain := journey._get_exit_domain():
             yield "wish", enrolments._filter_patrons(exit_domain)
 
@@ -738,24 +729,39 @@ class LibraryJourneyStep(models.Model):
 
         :return: pairs of a reason and enrolments; nobody is in two of them
         """
+        for reason, patrons in self._find_unreachable_patrons(enrolments.patron_id):
+            yield (
+                reason,
+                enrolments.filtered(
+                    lambda one, patrons=patrons: one.patron_id in patrons
+                ),
+            )
+
+    def _find_unreachable_patrons(self, patrons):
+        """:return: pairs of a reason and patrons; nobody is in two of them"""
         reachable = self.env["library.consent"]._filter_reachable(
-            enrolments.patron_id, self.journey_id.purpose_id
+            patrons, self.journey_id.purpose_id
         )
-        agreed = enrolments.filtered(lambda one: one.patron_id in reachable)
-        yield "no_consent", enrolments - agreed
-        enrolments = agreed
-        recipients = enrolments.patron_id._get_mail_recipients()
-        addresses = {
-            enrolment: recipients[enrolment.patron_id].sudo().email_normalized
-            for enrolment in enrolments
-        }
+        yield "no_consent", patrons - reachable
+        addresses = self._get_addresses(reachable)
         blocked = set(
             self.env["mail.blacklist"]
             .search([("email", "in", [email for email in addresses.values() if email])])
             .mapped("email")
         )
-        yield "no_address", enrolments.filtered(lambda one: not addresses[one])
-        yield "blacklisted", enrolments.filtered(lambda one: addresses[one] in blocked)
+        yield "no_address", reachable.filtered(lambda one: not addresses[one])
+        yield "blacklisted", reachable.filtered(lambda one: addresses[one] in blocked)
+
+    @api.model
+    def _get_addresses(self, patrons):
+        """Where the mail for each of some patrons goes to.
+
+        :rtype: dict[library.patron, str]
+        """
+        return {
+            patron: recipient.sudo().email_normalized
+            for patron, recipient in patrons._get_mail_recipients().items()
+        }
 
     def _wait_for_cap(self, enrolments):
         """Put off whoever has had as many mails of the library within a week as one
@@ -767,18 +773,15 @@ class LibraryJourneyStep(models.Model):
         rows = self.env.execute_query(
             SQL(
                 """
-                SELECT library_patron_id,
-                       (array_agg(create_date ORDER BY create_date DESC))[%(cap)s]
-                  FROM mailing_trace
-                 WHERE library_patron_id = ANY(%(patrons)s)
-                   AND create_date > %(since)s
-                   AND trace_status NOT IN ('cancel', 'error')
-              GROUP BY library_patron_id
+                SELECT patron_id, (array_agg(sent_at ORDER BY sent_at DESC))[%(cap)s]
+                  FROM (%(mails)s) AS mail (patron_id, sent_at)
+              GROUP BY patron_id
                 HAVING count(*) >= %(cap)s
                 """,
                 cap=cap,
-                patrons=enrolments.patron_id.ids,
-                since=fields.Datetime.now() - week,
+                mails=self._query_mails(
+                    enrolments.patron_id, fields.Datetime.now() - week
+                ),
             )
         )
         free_at = {patron: sent_at + week for patron, sent_at in rows}
@@ -788,6 +791,35 @@ class LibraryJourneyStep(models.Model):
                 for enrolment in enrolments
                 if enrolment.patron_id.id in free_at
             }
+        )
+
+    @api.model
+    def _query_mails(self, patrons, since):
+        """What some patrons were sent since a moment, of all journeys and mailings,
+        and the mails to others of the household that were for them as well.
+
+        :return: a query of patron id and moment
+        :rtype: odoo.tools.SQL
+        """
+        return SQL(
+            """
+            SELECT library_patron_id, create_date
+              FROM mailing_trace
+             WHERE library_patron_id = ANY(%(patrons)s)
+               AND create_date > %(since)s
+               AND trace_status NOT IN ('cancel', 'error')
+         UNION ALL
+            SELECT enrolment.patron_id, event.date
+              FROM library_journey_event event
+              JOIN library_journey_enrolment enrolment
+                ON enrolment.id = event.enrolment_id
+             WHERE enrolment.patron_id = ANY(%(patrons)s)
+               AND event.what = 'sent'
+               AND event.date > %(since)s
+               AND event.with_patron_id IS NOT NULL
+            """,
+            patrons=patrons.ids,
+            since=since,
         )
 
     def _send(self, enrolments):
@@ -849,20 +881,18 @@ class LibraryJourneyStep(models.Model):
             )
         )
         return {
-            min(
-                group,
-                key=lambda one: (
-                    bool(one.patron_id.guardian_id),
-                    not one.patron_id.email_normalized,
-                    one.patron_id.id,
-                ),
-            ): group
+            min(group, key=lambda one: self._rank_reader(one.patron_id)): group
             for group in enrolments.grouped(lambda one: households[one.id]).values()
         }
 
+    @api.model
+    def _rank_reader(self, patron):
+        """Of a household the one with the lowest rank is written to."""
+        return bool(patron.guardian_id), not patron.email_normalized, patron.id
+
     def _choose_mailings(self, leads):
         """The mail for each: A or B, always the same for a patron at this step, in
-        their language where it was translated.
+        the language of whoever reads it, where it was translated.
 
         :return: pairs of an enrolment and a ``mailing.mailing``
         """
@@ -878,9 +908,10 @@ class LibraryJourneyStep(models.Model):
                 )
                 if dice >= 50
             }
+        readers = leads.patron_id._get_mail_recipients()
         for lead in leads:
             mailing = self.mailing_b_id if lead.id in gets_b else self.mailing_id
-            yield lead, mailing._in_language(lead.patron_id.lang)
+            yield lead, mailing._in_language(readers[lead.patron_id].sudo().lang)
 
     # ------------------------------------------------------------
     # ACTIONS

@@ -1,6 +1,16 @@
+import re
+
+from markupsafe import Markup
+
 from odoo import api, fields, models
 from odoo.exceptions import ValidationError
 from odoo.tools import email_normalize
+
+# What a shipped text leaves to be filled in when the mail is sent.
+_PLACEHOLDER = re.compile(r"\{\{\s*(.+?)\s*\}\}")
+# Mail programs know no style sheets, so the style stands at each of them.
+_STYLES = {"p": "margin: 16px 0;", "ul": "margin: 16px 0; padding: 0 24px;"}
+_WITHOUT_STYLE = re.compile(r"<(p|ul)(?=[ >])(?![^>]*\bstyle=)")
 
 
 class MailingMailing(models.Model):
@@ -45,6 +55,22 @@ class MailingMailing(models.Model):
     )
     library_is_private = fields.Boolean(
         related="library_journey_id.is_private", store=True, string="Private"
+    )
+    library_view_id = fields.Many2one(
+        "ir.ui.view",
+        string="Text That Came Along",
+        readonly=True,
+        copy=False,
+        index="btree_not_null",
+        ondelete="set null",
+        help="The mail says what this text says, until somebody changes the mail.",
+    )
+    library_is_changed = fields.Boolean(
+        string="Changed Here",
+        readonly=True,
+        copy=False,
+        help="The mail says something else than the text that came along, and is not "
+        "renewed with it.",
     )
     library_original_id = fields.Many2one(
         "mailing.mailing",
@@ -110,12 +136,22 @@ class MailingMailing(models.Model):
 
     @api.model_create_multi
     def create(self, vals_list):
-        mailings = super().create(vals_list)
+        mailings = super().create(
+            [
+                {**self._prepare_shipped_values(vals["library_view_id"]), **vals}
+                if vals.get("library_view_id")
+                else vals
+                for vals in vals_list
+            ]
+        )
         mailings._check_library_domain()
         return mailings
 
     def write(self, vals):
+        changed = self._filter_changed(vals)
         result = super().write(vals)
+        if "library_is_changed" not in vals:
+            changed.library_is_changed = True
         if {"mailing_domain", "mailing_model_id", "mailing_filter_id"} & vals.keys():
             self._check_library_domain()
         return result
@@ -246,16 +282,140 @@ class MailingMailing(models.Model):
         """A copy with its translations, for another version of a step."""
         if not self:
             return self
-        copied = self.copy({"name": self.name})
+        copied = self.copy(self._prepare_copy_for_journey())
         for translation in self.library_translation_ids:
             translation.copy(
                 {
-                    "name": translation.name,
+                    **translation._prepare_copy_for_journey(),
                     "library_original_id": copied.id,
                     "library_lang": translation.library_lang,
                 }
             )
         return copied
+
+    # ------------------------------------------------------------
+    # TEXTS THAT COME ALONG
+    # ------------------------------------------------------------
+
+    @api.model
+    def _get_shipped(self):
+        """The mails that still say what came along."""
+        return self.sudo().search(
+            [("library_view_id", "!=", False), ("library_is_changed", "=", False)]
+        )
+
+    def _filter_changed(self, vals):
+        """Those whose text is another one when these values are written."""
+        texts = vals.keys() & {"subject", "preview", "body_arch", "body_html"}
+        return self.filtered(
+            lambda mailing: (
+                mailing.library_view_id
+                and not mailing.library_is_changed
+                and any((mailing[name] or "") != (vals[name] or "") for name in texts)
+            )
+        )
+
+    @api.model
+    def _prepare_shipped_values(self, view_id):
+        """Values of a new mail with a text that came along, in English: it is sent by
+        the library of the patron, whoever installed it."""
+        library = "{{ object.company_id.email_formatted or user.email_formatted }}"
+        return {
+            "email_from": library,
+            "reply_to_mode": "new",
+            "reply_to": library,
+            **self._prepare_shipped_text(view_id, "en_US"),
+        }
+
+    @api.model
+    def _prepare_shipped_text(self, view_id, lang):
+        """A text that came along, in a language, or in English where it was not
+        translated.
+
+        :param int view_id: the ``ir.ui.view``
+        :return: values of a ``mailing.mailing``
+        :rtype: dict
+        """
+        direction = self.env["res.lang"]._get_data(code=lang).direction or "ltr"
+        values = {
+            "direction": direction,
+            "side": "right" if direction == "rtl" else "left",
+            "language": lang.split("_")[0],
+        }
+
+        def render(part):
+            return (
+                self.env["ir.qweb"]
+                .with_context(lang=lang)
+                ._render(view_id, {**values, "part": part}, minimal_qcontext=True)
+                .strip()
+            )
+
+        body = _WITHOUT_STYLE.sub(
+            lambda tag: f'{tag[0]} style="{_STYLES[tag[1]]}"', render("body")
+        )
+        body = Markup(_PLACEHOLDER.sub(self._fill_in, body))
+        return {
+            "subject": render("subject").unescape(),
+            "preview": render("preview").unescape(),
+            "body_html": body,
+            "body_arch": body,
+        }
+
+    @api.model
+    def _fill_in(self, placeholder):
+        """What is filled in within a text, as Odoo's templates write it."""
+        expression = placeholder[1]
+        field = self.env["library.patron"]._fields.get(
+            expression.removeprefix("object.")
+        )
+        options = (
+            " t-options=\"{'widget': 'date'}\""
+            if field and field.type == "date"
+            else ""
+        )
+        return f'<t t-out="{expression}"{options}/>'
+
+    def _follow_shipped_text(self):
+        """Let these mails say what came along, and write those that are missing in a
+        language to which it is translated."""
+        for mailing in self.filtered("library_view_id"):
+            text = self._prepare_shipped_text(
+                mailing.library_view_id.id, mailing.library_lang or "en_US"
+            )
+            mailing.write({**text, "library_is_changed": False})
+            if not mailing.library_original_id:
+                mailing._write_missing_languages()
+
+    def _write_missing_languages(self):
+        self.ensure_one()
+        view_id = self.library_view_id.id
+        there = self.library_translation_ids.mapped("library_lang")
+        for lang, _name in self.env["res.lang"].get_installed():
+            text = self._prepare_shipped_text(view_id, lang)
+            is_translated = text["subject"] != self.subject
+            if lang not in there and is_translated:
+                self.copy(
+                    {
+                        "name": self.name,
+                        "library_view_id": view_id,
+                        "library_original_id": self.id,
+                        "library_journey_id": self.library_journey_id.id,
+                        "library_lang": lang,
+                        **text,
+                    }
+                )
+
+    def _prepare_copy_for_journey(self):
+        return {
+            "name": self.name,
+            "library_view_id": self.library_view_id.id,
+            "library_is_changed": self.library_is_changed,
+        }
+
+    def action_library_restore(self):
+        """Take back what was changed in a text that came along."""
+        self._follow_shipped_text()
 
     def action_library_translate(self):
         """Write the mail in another language: a copy to translate."""
@@ -322,7 +482,8 @@ class MailingMailing(models.Model):
             "composition_mode": "mass_mail",
             "email_from": self.email_from,
             "force_send": False,
-            "lang": "{{ object.lang }}",
+            # Dates are written as the text around them.
+            "lang": self.library_lang or "{{ object.lang }}",
             "mail_server_id": self.mail_server_id.id,
             "mass_mailing_id": self.id,
             "model": self.mailing_model_real,

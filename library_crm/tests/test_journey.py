@@ -238,6 +238,29 @@ class TestJourney(JourneyCommon):
         with self.assertRaises(ValidationError):
             journey.reentry = "occasion"
 
+    def test_entering_a_segment_is_an_occasion(self):
+        segment = self.env["library.segment"].create(
+            {
+                "name": "Reachable by phone",
+                "company_id": self.library.id,
+                "domain": repr([("phone", "!=", False)]),
+            }
+        )
+        self.journey.write(
+            {
+                "trigger": "domain",
+                "reentry": "once",
+                "patron_domain": repr([("segment_ids", "in", segment.ids)]),
+            }
+        )
+        self._make_step()
+        ines = self._make_patron("Ines")
+        self._start()
+        self.assertEqual(self._run(), [])
+        ines.phone = "+1 555 0100"
+        self.assertEqual(self._run(NOON + timedelta(days=1)), [("Mail 1", "Ines")])
+        self.assertEqual(self._run(NOON + timedelta(days=2)), [], "only once")
+
     def test_only_patrons_of_the_choice_and_of_the_library_enter(self):
         self.journey.patron_domain = repr([("branch_id", "=", self.main.id)])
         self._make_step()
@@ -526,6 +549,20 @@ class TestJourney(JourneyCommon):
             self._run(NOON + timedelta(days=7, minutes=1)), [("Mail 3", "Ines")]
         )
 
+    def test_mail_to_the_household_counts_for_each_whom_it_names(self):
+        self.library.library_weekly_cap = 1
+        self.journey.write({"purpose_id": self.news.id, "groups_households": True})
+        self._make_step(after=self._make_step(), delay=3)
+        rana = self._make_patron("Rana Haddad")
+        child = self._make_patron("Sami Haddad", email=False, guardian_id=rana.id)
+        self._agree(rana + child)
+        self._start()
+        self._run_each_day(7)
+        self.assertEqual(len(self._sent(self.journey)[0]), 2, "the first, to both")
+        self.assertEqual(
+            self._run(NOON + timedelta(days=7)), [("Mail 2", "Rana Haddad")]
+        )
+
     def test_household_gets_one_mail_that_names_the_cards(self):
         self.journey.groups_households = True
         self._make_step()
@@ -588,6 +625,19 @@ class TestJourney(JourneyCommon):
         self.assertEqual(
             sorted(self._run()), [("Mail 1", "Ines"), ("Willkommen", "Jana")]
         )
+
+    def test_guardian_is_written_to_in_the_language_of_the_guardian(self):
+        self.env["res.lang"]._activate_lang("de_DE")
+        step = self._make_step()
+        self._make_mailing(
+            "Willkommen",
+            library_original_id=step.mailing_id.id,
+            library_lang="de_DE",
+        )
+        self.amal.lang = "de_DE"
+        self._make_patron("Noor Idris", email=False, guardian_id=self.amal.id)
+        self._start()
+        self.assertEqual(self._run(), [("Willkommen", "Amal Idris")])
 
     # ------------------------------------------------------------
     # STATES AND VERSIONS
@@ -853,6 +903,117 @@ class TestJourney(JourneyCommon):
                 ("Called", "Step 1", "2026-05-21"),
             ],
         )
+
+    def _run_each_day(self, days):
+        """Run the job at noon of each day, as it would send; the mails are of that
+        day."""
+        newest = self.env["mailing.trace"].search([], order="id desc", limit=1).id or 0
+        for day in range(days):
+            moment = NOON + timedelta(days=day)
+            self._run(moment)
+            traces = self.env["mailing.trace"].search([("id", ">", newest)])
+            if traces:
+                self.env.cr.execute(
+                    "UPDATE mailing_trace SET create_date = %s WHERE id = ANY(%s)",
+                    [moment, traces.ids],
+                )
+                newest = max(traces.ids)
+                self.env.invalidate_all()
+
+    def _sent(self, journey):
+        events = self.env["library.journey.event"].search(
+            [("enrolment_id.journey_id", "=", journey.id), ("what", "=", "sent")]
+        )
+        return sorted(
+            (event.patron_id.name, event.step_id.name, str(event.date.date()))
+            for event in events
+        ), len(events.trace_id)
+
+    def test_forecast_is_what_the_job_sends_when_the_days_come(self):
+        self.library.library_weekly_cap = 1
+        journey = self._make_journey(
+            trigger="expiry",
+            trigger_days=30,
+            purpose_id=self.news.id,
+            groups_households=True,
+            exit_domain=repr([("phone", "!=", False)]),
+        )
+        first = self._make_step(journey, delay=-30, timing="occasion")
+        # Three days after a mail: too soon for the limit of one a week.
+        second = self._make_step(journey, after=first, delay=3)
+        self._make_step(journey, after=second, delay=-14, timing="occasion")
+
+        def make(name, date_end, **values):
+            patron = self._make_patron(name, **values)
+            self._create_membership(patron, date_end=date_end)
+            return patron
+
+        soon, later = date(2026, 6, 19), date(2026, 7, 10)
+        rana = make("Rana Haddad", soon)
+        child = make("Sami Haddad", soon, email=False, guardian_id=rana.id)
+        (rana + child).household_id = self.env["library.household"].create(
+            {"name": "Haddad", "company_id": self.library.id}
+        )
+        agreed = rana + child + make("Later", later) + make("Soon", soon)
+        blocked = make("Blocked", soon)
+        self.env["mail.blacklist"]._add(blocked.email)
+        written = make("Written to", soon)
+        lost = make("No Address", soon, email=False)
+        called = make("Called", soon, phone="+1 555 0100")
+        self._agree(agreed + blocked + written + lost + called)
+        make("Did not agree", soon)
+        mailing = self._make_mailing("News")
+        trace = self.env["mailing.trace"].create(
+            {
+                "mass_mailing_id": mailing.id,
+                "model": "library.patron",
+                "res_id": written.id,
+                "email": written.email,
+                "trace_status": "sent",
+            }
+        )
+        self.env.flush_all()
+        self.env.cr.execute(
+            "UPDATE mailing_trace SET create_date = %s WHERE id = %s",
+            [NOON - timedelta(days=1), trace.id],
+        )
+        sentence, rows = self._forecast(journey)
+        self._start(journey)
+        self._run_each_day(30)
+        sent, mails = self._sent(journey)
+        self.assertEqual(rows, sent)
+        self.assertIn(f"to {len({row[0] for row in sent})} people", sentence)
+        self.assertIn(f"({mails} mails)", sentence)
+        # It is not for want of mails: each way of sending or not has been there.
+        self.assertEqual(
+            {row[0] for row in sent}, set((agreed + written).mapped("name"))
+        )
+        self.assertIn(("Soon", "Step 2", "2026-05-27"), sent, "put off by the limit")
+        self.assertNotIn("Step 1", [row[1] for row in sent if row[0] == "Written to"])
+        self.assertLess(mails, len(sent), "the child is named in the mail to Rana")
+
+    def test_forecast_leaves_out_whom_the_card_was_renewed_of_since(self):
+        journey = self._make_journey(trigger="expiry", trigger_days=30)
+        step = self._make_step(journey, delay=-30, timing="occasion")
+        self._make_step(journey, after=step, delay=-14, timing="occasion")
+        membership = self._create_membership(self.amal, date_end=date(2026, 6, 19))
+        self._start(journey)
+        self._run()
+        self.assertEqual(
+            self._forecast(journey)[1], [("Amal Idris", "Step 2", "2026-06-05")]
+        )
+        membership.date_end = date(2027, 6, 19)
+        self.assertEqual(self._forecast(journey)[1], [])
+
+    def test_forecast_counts_one_mail_to_an_address_that_two_share(self):
+        self._make_step()
+        for _number in range(2):
+            self._make_patron("Twin", email="twins@test.example.com")
+        sentence, rows = self._forecast(self.journey)
+        self._start()
+        self._run()
+        self.assertEqual((rows, 1), self._sent(self.journey))
+        self.assertIn("to 1 people (1 mails)", sentence)
 
     def test_test_sends_the_mails_of_one_patron_to_oneself(self):
         first = self._make_step()

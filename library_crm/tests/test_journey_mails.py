@@ -1,8 +1,13 @@
 import re
 
-from odoo.tests import Form, tagged
+import polib
+
+from odoo.tests import Form, TransactionCase, tagged
+from odoo.tools.misc import file_path
 
 from .test_journey import JourneyCommon
+
+LANGUAGES = ("ar", "de", "es", "fr", "it", "nl")
 
 
 @tagged("post_install", "-at_install")
@@ -94,3 +99,177 @@ class TestJourneyMails(JourneyCommon):
             journey.with_user(getattr(self, role)).get_picture()
             if role != "desk":
                 Form(step.mailing_id.with_user(getattr(self, role)))
+
+
+@tagged("post_install", "-at_install")
+class TestJourneyLanguages(JourneyCommon):
+    """The mails that come along, in the language of whoever reads them."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.library.email = "desk@riverside.example.com"
+        cls._add_language("de_DE", "ar_001")
+        shipped = cls.env.ref("library_crm.library_journey_welcome")
+        cls.welcome = shipped.copy({"company_id": cls.library.id, "active": True})
+        cls.mailing = cls.welcome._get_first_step().mailing_id
+
+    @classmethod
+    def _add_language(cls, *codes):
+        for code in codes:
+            cls.env["res.lang"]._activate_lang(code)
+        cls._load_translations(*codes)
+
+    @classmethod
+    def _load_translations(cls, *codes):
+        """What Odoo does when a language is added and when the addon is updated."""
+        cls.env.ref("base.module_library_crm")._update_translations(codes)
+        cls.env.invalidate_all()
+
+    def _in(self, lang):
+        return self.mailing.library_translation_ids.filtered(
+            lambda mailing: mailing.library_lang == lang
+        )
+
+    def _receive(self, patron):
+        """The first mail of the journey as the mail server is given it."""
+        self._start(self.welcome)
+        self._run()
+        mail = self.env["mail.mail"].search([("res_id", "=", patron.id)])
+        with self.mock_mail_gateway():
+            mail.send()
+        return self._mails[0]
+
+    def test_patron_reads_german_with_a_text_for_mail_programs_without_html(self):
+        mail = self._receive(self._make_patron("Jana Roth", lang="de_DE"))
+        self.assertEqual(mail["subject"], "Willkommen: Riverside Library")
+        text = mail["body_alternative"]
+        self.assertIn("Guten Tag Jana,", text)
+        self.assertIn("Ihr Ausweis gilt ab heute", text)
+        self.assertIn("Ihre Bibliothek\n", text)
+        self.assertNotRegex(text, r"[<>{}]")
+        self.assertRegex(mail["body"], r'<div[^>]*lang="de"[^>]*dir="ltr"')
+
+    def test_patron_reads_arabic_from_right_to_left(self):
+        mail = self._receive(self._make_patron("Nour Aziz", lang="ar_001"))
+        self.assertIn("Riverside Library", mail["subject"])
+        self.assertIn("مرحبًا Nour،", mail["body_alternative"])
+        self.assertRegex(mail["body"], r'<div[^>]*lang="ar"[^>]*dir="rtl"')
+        self.assertRegex(mail["body"], r"text-align: ?right")
+        self.assertNotIn("text-align: left", mail["body"])
+
+    def test_patron_of_a_language_that_is_not_there_reads_english(self):
+        self.env["res.lang"]._activate_lang("pl_PL")
+        self._load_translations("pl_PL")
+        self.assertFalse(self._in("pl_PL"))
+        mail = self._receive(self._make_patron("Ola Nowak", lang="pl_PL"))
+        self.assertEqual(mail["subject"], "Welcome to Riverside Library")
+
+    def test_date_is_written_as_the_text_around_it(self):
+        shipped = self.env.ref("library_crm.mailing_journey_renewal_30_before")
+        ines = self._make_patron("Ines", lang="de_DE")
+        self._create_membership(ines, date_end="2026-06-19")
+        german = shipped._in_language("de_DE")
+        german.with_context(library_journey_companions=())._queue_for_journey(ines)
+        mail = self.env["mail.mail"].search([("res_id", "=", ines.id)])
+        self.assertIn("gilt bis <b>", mail.body_html)
+        self.assertIn("19.06.2026", re.sub("<[^>]+>", "", mail.body_html))
+
+    def test_language_that_is_added_later_gets_its_mails(self):
+        self.assertFalse(self._in("fr_FR"))
+        self._add_language("fr_FR")
+        self.assertEqual(len(self._in("fr_FR")), 1)
+        self.assertIn("Bienvenue", self._in("fr_FR").subject)
+        self.assertEqual(self._in("fr_FR").library_journey_id, self.welcome)
+        self._load_translations("fr_FR")
+        self.assertEqual(len(self._in("fr_FR")), 1, "not twice")
+
+    def test_mail_that_somebody_changed_is_theirs(self):
+        self._in("de_DE").with_user(self.marketing).subject = "Servus"
+        self.env.ref("library_crm.journey_mail_welcome_0").with_context(
+            lang="en_US"
+        ).arch_db = '<t t-name="x"><t t-call="library_crm.journey_mail_layout"><t \
+t-set="subject">Good day</t><t t-set="preview">Come in</t><p>Good day.</p></t></t>'
+        self._load_translations("de_DE", "ar_001")
+        self.assertEqual(self._in("de_DE").subject, "Servus")
+        self.assertEqual(self.mailing.subject, "Good day", "nobody had changed it")
+        self.assertIn("Good day.", self.mailing.body_arch)
+        self.mailing.subject = "Come in, {{ object.name }}"
+        self._add_language("es_ES")
+        self.assertFalse(self._in("es_ES"), "the Spanish text says something else")
+        self.assertEqual(self.mailing.subject, "Come in, {{ object.name }}")
+        self.mailing.with_user(self.marketing).action_library_restore()
+        self.assertEqual(self.mailing.subject, "Good day")
+
+    def test_mail_saved_without_a_change_is_still_renewed(self):
+        self.mailing.write({"body_html": self.mailing.body_html, "preview": "New"})
+        self.assertTrue(self.mailing.library_is_changed)
+        self.mailing.action_library_restore()
+        self.mailing.write(
+            {name: self.mailing[name] for name in ("subject", "body_arch", "body_html")}
+        )
+        self.assertFalse(self.mailing.library_is_changed)
+
+    def test_new_library_gets_the_journeys_with_the_texts_as_they_came(self):
+        welcome = self.env.ref("library_crm.library_journey_welcome")
+        own = welcome._get_first_step().mailing_id
+        own.subject = "What only this library says"
+        library = self.env["res.company"].create({"name": "Hilltop Library"})
+        self.manager.write({"company_ids": [(4, library.id)], "company_id": library.id})
+        Journey = self.env["library.journey"].with_user(self.manager)
+        Journey.with_company(library).action_add_shipped()
+        journeys = Journey.search([("company_id", "=", library.id)])
+        self.assertEqual(len(journeys), 6)
+        self.assertEqual(set(journeys.mapped("state")), {"draft"})
+        mailing = journeys.sudo().filtered(lambda it: it.trigger == "joined")
+        mailing = mailing._get_first_step().mailing_id
+        self.assertEqual(mailing.subject, "Welcome to {{ object.company_id.name }}")
+        self.assertEqual(
+            set(mailing.library_translation_ids.mapped("library_lang")),
+            {"de_DE", "ar_001"},
+        )
+        self.assertEqual(own.subject, "What only this library says")
+        Journey.with_company(library).action_add_shipped()
+        self.assertEqual(
+            Journey.search_count([("company_id", "=", library.id)]), 6, "not twice"
+        )
+
+
+@tagged("post_install", "-at_install")
+class TestTranslations(TransactionCase):
+    """What a patron reads, in the languages that come along."""
+
+    def _entries(self, language):
+        return polib.pofile(file_path(f"library_crm/i18n/{language}.po"))
+
+    def test_what_is_filled_in_survives_every_translation(self):
+        filled_in = re.compile(r"\{\{.*?\}\}|%\(\w+\)s|t-[\w-]+=\"[^\"]*\"|</?\w+")
+        for language in LANGUAGES:
+            for entry in self._entries(language):
+                with self.subTest(language=language, source=entry.msgid[:80]):
+                    self.assertEqual(
+                        sorted(filled_in.findall(entry.msgid)),
+                        sorted(filled_in.findall(entry.msgstr)),
+                    )
+
+    def test_each_language_says_the_same_things(self):
+        sources = {
+            language: {entry.msgid for entry in self._entries(language)}
+            for language in LANGUAGES
+        }
+        for language in LANGUAGES:
+            self.assertEqual(sources[language], sources["de"], language)
+            self.assertFalse(
+                [entry.msgid for entry in self._entries(language) if not entry.msgstr]
+            )
+
+    def test_each_text_of_a_mail_is_translated(self):
+        views = self.env["ir.ui.view"].search(
+            [("key", "like", "library_crm.journey_mail")]
+        )
+        self.assertEqual(len(views), 16)
+        translate = self.env["ir.ui.view"]._fields["arch_db"].get_trans_terms
+        there = {entry.msgid for entry in self._entries("de")}
+        for view in views:
+            for term in translate(view.with_context(lang="en_US").arch_db):
+                self.assertIn(term, there, view.key)

@@ -101,3 +101,29 @@ class TestTours(LibraryCommon, HttpCase):
         question, call = journey.step_ids.sorted("id")
         self.assertEqual(question.kind, "condition")
         self.assertEqual((call.parent_id, call.branch), (question, "yes"))
+
+    def test_segment_shows_the_dates_that_are_counted_from_today(self):
+        """Odoo's editor takes each date for a fixed one and shows Invalid DateTime."""
+        segment = self.env["library.segment"].create(
+            {
+                "name": "Expires soon",
+                "company_id": self.library.id,
+                "domain": "[('expiry_date', '>=', 'today'), "
+                "('expiry_date', '<=', '+30d'), ('enrolled_on', '<', '-1y')]",
+            }
+        )
+        self.browser_js(
+            f"/odoo/action-library_crm.library_segment_action/{segment.id}",
+            """
+            const shown = [...document.querySelectorAll(".o_tree_editor input")].map(
+                (input) => input.value
+            );
+            if (["today", "+30d", "-1y"].every((date) => shown.includes(date))) {
+                console.log("test successful");
+            } else {
+                console.error(`shown: ${shown}`);
+            }
+            """,
+            ready="document.querySelectorAll('.o_tree_editor input').length > 2",
+            login="library_marketing",
+        )
