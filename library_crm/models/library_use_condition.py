@@ -219,14 +219,19 @@ class LibraryUseCondition(models.Model):
                 if self.period_days
                 else SQL("TRUE")
             )
+        # Materialized, so that it is asked once: in a parallel plan each worker would
+        # read all these rows for itself.
         return SQL(
             """(
-                SELECT use.patron_id
-                  FROM library_service_usage use
-                 WHERE use.patron_id IS NOT NULL
-                   AND %s
-              GROUP BY use.patron_id
-                HAVING %s
+                WITH holder AS MATERIALIZED (
+                    SELECT use.patron_id
+                      FROM library_service_usage use
+                     WHERE use.patron_id IS NOT NULL
+                       AND %s
+                  GROUP BY use.patron_id
+                    HAVING %s
+                )
+                SELECT patron_id FROM holder
             )""",
             rows,
             having,
