@@ -10,7 +10,7 @@ from odoo.tools import SQL, split_every
 
 @dataclass(eq=False)
 class Mail:
-    """A mail that would be sent to a patron, or, where it is sent to another one of the
+    """A message that would be sent to a patron, or, where it is sent to another one of the
     household, name them."""
 
     step: models.Model
@@ -20,11 +20,11 @@ class Mail:
 
 
 class LibraryJourneyForecast(models.TransientModel):
-    """A mail that a journey would send within the next days, if nothing changed: as
+    """A message that a journey would send within the next days, if nothing changed: as
     patrons are today, whoever is on the way and whoever would enter.
 
     Nothing is sent and nobody enters. Who is held out is left out, and so is whoever
-    could not be written to today; the limit of mails a week and the grouping of
+    could not be written to today; the limit a week and the grouping of
     households are reckoned with. What other journeys will send by then is not known.
     """
 
@@ -45,7 +45,7 @@ class LibraryJourneyForecast(models.TransientModel):
         string="Together With",
         readonly=True,
         ondelete="cascade",
-        help="The one in the household who gets the mail.",
+        help="The one in the household who gets the message.",
     )
 
     @api.model
@@ -56,13 +56,13 @@ class LibraryJourneyForecast(models.TransientModel):
             that shows the number alone
         """
         journey.check_access("read")
-        people, mails = self._compute_forecast(journey)
+        people, messages = self._compute_forecast(journey)
         sentence = self.env._(
-            "%(journey)s would write to %(people)s people (%(mails)s mails) in the "
-            "next %(days)s days",
+            "%(journey)s would write to %(people)s people (%(messages)s messages) in "
+            "the next %(days)s days",
             journey=journey.name,
             people=people,
-            mails=mails,
+            messages=messages,
             days=self.DAYS,
         )
         if journey.is_private and not self.env.user.has_group(
@@ -100,9 +100,9 @@ class LibraryJourneyForecast(models.TransientModel):
     def _compute_forecast(self, journey):
         """Write the rows of a forecast.
 
-        Cost: one query a step, then a pass over the mails found, by the thousand.
+        Cost: one query a step, then a pass over the messages found, by the thousand.
 
-        :return: how many people are meant, and how many mails they get
+        :return: how many people are meant, and how many messages they get
         :rtype: tuple[int, int]
         """
         self._forget(journey)
@@ -133,10 +133,10 @@ class LibraryJourneyForecast(models.TransientModel):
         return len(people), sum(not mail.with_patron_id for mail in mails)
 
     def _find_mails(self, journey):
-        """Whoever comes to a mail within the time, whatever may keep it from them."""
+        """Whoever comes to a message within the time, whatever may keep it from them."""
         today = fields.Date.context_today(self)
         mails = []
-        for step in journey.step_ids.filtered(lambda step: step.kind == "mail"):
+        for step in journey.step_ids.filtered(lambda step: step._is_message()):
             late = step._LATE if step.timing == "occasion" else timedelta()
             rows = self.env.execute_query(
                 SQL(
@@ -172,11 +172,20 @@ class LibraryJourneyForecast(models.TransientModel):
     def _leave_out_unreachable(self, journey, mails):
         """Leave out whom the engine would leave out, asking where it asks."""
         gone = set()
-        patrons = self._get_patrons(mails)
-        for batch in split_every(1000, patrons.ids, patrons.browse):
-            for _reason, left_out in mails[0].step._find_unreachable_patrons(batch):
-                gone.update(left_out.ids)
-        return [mail for mail in mails if mail.patron_id not in gone]
+        for step, some in self._group_by_kind(mails):
+            patrons = self._get_patrons(some)
+            for batch in split_every(1000, patrons.ids, patrons.browse):
+                for _reason, left_out in step._find_unreachable_patrons(batch):
+                    gone.update((step.kind, number) for number in left_out.ids)
+        return [mail for mail in mails if (mail.step.kind, mail.patron_id) not in gone]
+
+    def _group_by_kind(self, mails):
+        """One step of each kind, since all of a kind ask the same of a patron, and the
+        messages of that kind."""
+        by_kind = defaultdict(list)
+        for mail in mails:
+            by_kind[mail.step.kind].append(mail)
+        return [(some[0].step, some) for some in by_kind.values()]
 
     def _hold_to_cap(self, journey, mails):
         """Put off what would be too much in a week, as ``_wait_for_cap`` does, and with
@@ -192,7 +201,7 @@ class LibraryJourneyForecast(models.TransientModel):
         )
         sent = defaultdict(list)
         for patron_id, sent_at in self.env.execute_query(
-            journey.step_ids._query_mails(
+            journey.step_ids._query_messages(
                 self._get_patrons(mails), fields.Datetime.now() - week
             )
         ):
@@ -215,8 +224,8 @@ class LibraryJourneyForecast(models.TransientModel):
         return kept
 
     def _group(self, journey, mails):
-        """Who is named in the mail to another, and who shares an address with somebody
-        who gets the same mail on the same day and is refused by Odoo for it."""
+        """Who is named in the message to another, and who shares an address with one
+        who gets the same message on the same day and is refused by Odoo for it."""
         patrons = self._get_patrons(mails)
         if journey.groups_households and mails:
             households = dict(
@@ -243,12 +252,14 @@ class LibraryJourneyForecast(models.TransientModel):
                     if mail != lead:
                         mail.with_patron_id = lead.patron_id
         addresses = {
-            patron.id: address
-            for patron, address in journey.step_ids._get_addresses(patrons).items()
+            (step.kind, patron.id): address
+            for step, some in self._group_by_kind(mails)
+            for patron, address in step._get_addresses(self._get_patrons(some)).items()
         }
         seen, kept = set(), []
         for mail in mails:
-            key = mail.step, addresses[mail.patron_id], mail.due_at.date()
+            address = addresses[mail.step.kind, mail.patron_id]
+            key = mail.step, address, mail.due_at.date()
             if mail.with_patron_id or key not in seen:
                 kept.append(mail)
             if not mail.with_patron_id:
