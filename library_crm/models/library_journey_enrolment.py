@@ -53,7 +53,7 @@ class LibraryJourneyEnrolment(models.Model):
     first_at = fields.Datetime(
         string="First Written To",
         readonly=True,
-        help="When the first message was sent, or would have been to somebody held out.",
+        help="When the first message was sent, or would have been to who is held out.",
     )
     ended_at = fields.Datetime(string="Ended", readonly=True)
     event_ids = fields.One2many(

@@ -553,7 +553,7 @@ class LibraryJourneyStep(models.Model):
 
     def _claim(self):
         """Lock some who are due, leaving those that another worker has locked. Where
-        households get one message, whoever of them is due on the same day comes along."""
+        households get one message, whoever of them is due on that day comes along."""
         Enrolment = self.env["library.journey.enrolment"]
         self.env.flush_all()
         now = fields.Datetime.now()

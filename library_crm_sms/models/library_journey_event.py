@@ -26,7 +26,9 @@ class LibraryJourneyEvent(models.Model):
         string="Text Is",
         readonly=True,
     )
-    sms_tracker_ids = fields.One2many("sms.tracker", "library_journey_event_id")
+    sms_tracker_ids = fields.One2many(
+        "sms.tracker", "library_journey_event_id", groups="base.group_system"
+    )
 
     def _follow_text(self, status, failure=False):
         """Write down how texts fare. Reports come twice and in any order: what has been
