@@ -15,5 +15,8 @@
         "views/ir_actions_server_views.xml",
         "views/library_journey_views.xml",
     ],
+    "demo": [
+        "demo/library_journey_demo.xml",
+    ],
     "auto_install": True,
 }

@@ -109,7 +109,7 @@ class LibraryJourneyForecast(models.TransientModel):
         journey = journey.sudo()
         self.env.flush_all()
         messages = self._find_messages(journey)
-        messages = self._leave_out_unreachable(journey, messages)
+        messages = self._leave_out_unreachable(messages)
         messages = self._hold_to_cap(journey, messages)
         messages = self._group(journey, messages)
         now = fields.Datetime.now().replace(microsecond=0)
@@ -169,7 +169,7 @@ class LibraryJourneyForecast(models.TransientModel):
         ids = sorted({message.patron_id for message in messages})
         return self.env["library.patron"].sudo().browse(ids)
 
-    def _leave_out_unreachable(self, journey, messages):
+    def _leave_out_unreachable(self, messages):
         """Leave out whom the engine would leave out, asking where it asks."""
         gone = set()
         for step, some in self._group_by_kind(messages):

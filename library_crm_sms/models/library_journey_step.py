@@ -101,7 +101,7 @@ class LibraryJourneyStep(models.Model):
         return super()._get_shown_numbers()
 
     def _get_icon(self):
-        return "fa-mobile" if self.kind == "sms" else super()._get_icon()
+        return "fa-commenting-o" if self.kind == "sms" else super()._get_icon()
 
     def _pass_over(self):
         """Before text messages are uninstalled: patrons go on to what comes after, as
