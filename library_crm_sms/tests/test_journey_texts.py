@@ -55,6 +55,8 @@ class TestJourneyTexts(JourneyCommon, SMSCase):
         self.assertEqual(self._run_texts(), [("+32456001122", "Hello Ines")])
         self.assertEqual(self._events(self.ines), [("Step 1", "texted", False)])
         self.assertEqual(self._events(omar), [("Step 1", "skipped", "no_consent")])
+        logged = self.ines.message_ids.mapped("message_type")
+        self.assertNotIn("sms", logged, "The events say it, to who may know")
 
     def test_who_has_no_number_is_left_out_and_goes_on(self):
         first = self._make_text()
