@@ -941,8 +941,8 @@ class LibraryJourney(models.Model):
 
         :param int version: empty: the one that is being edited
         :return: ``{"version": int, "versions": [int], "editable": bool, "steps":
-            [{"id", "parent_id", "branch", "kind", "name", "when", "detail",
-            "numbers": [{"name", "label", "value"}]}]}``
+            [{"id", "parent_id", "branch", "kind", "icon", "name", "when",
+            "detail", "numbers": [{"name", "label", "value"}]}]}``
         :rtype: dict
         """
         self.ensure_one()

@@ -51,9 +51,9 @@ class LibraryJourneyEnrolment(models.Model):
     )
     due_at = fields.Datetime(string="Due", readonly=True)
     first_at = fields.Datetime(
-        string="First Mail",
+        string="First Written To",
         readonly=True,
-        help="When the first mail was sent, or would have been to somebody held out.",
+        help="When the first message was sent, or would have been to who is held out.",
     )
     ended_at = fields.Datetime(string="Ended", readonly=True)
     event_ids = fields.One2many(
@@ -101,22 +101,22 @@ class LibraryJourneyEnrolment(models.Model):
             enrolment.due_at = due_at[enrolment.id]
         return put_off
 
-    def _pass(self, step, what, traces=None, **values):
+    def _pass(self, step, what, own=None, **values):
         """Write down what came of a step, once, and go on to the next one.
 
         :param str what: as in ``library.journey.event``
-        :param dict traces: ``mailing.trace`` by patron id
-        :param values: further values of the event
+        :param dict own: further values of the event of each, by patron id
+        :param values: further values of all events
         """
         if not self:
             return
-        self._record(step, what, traces or {}, values)
+        self._record(step, what, own or {}, values)
         following = step._get_children().filtered(
             lambda child: (child.branch or what) == what
         )[:1]
         now = fields.Datetime.now()
         self.env.flush_all()
-        is_first_mail = step.kind == "mail" and what in ("sent", "held_out")
+        is_written_to = step._is_message() and what != "skipped"
         self.env.cr.execute(
             SQL(
                 """
@@ -130,7 +130,7 @@ class LibraryJourneyEnrolment(models.Model):
                 step=following.id or None,
                 state="active" if following else "done",
                 ended_at=None if following else now,
-                first_at=now if is_first_mail else None,
+                first_at=now if is_written_to else None,
                 plan=step._sql_of_enrolments(
                     self,
                     following._sql_due_at(
@@ -158,9 +158,8 @@ class LibraryJourneyEnrolment(models.Model):
             }
         )
 
-    def _record(self, step, what, traces, values):
+    def _record(self, step, what, own, values):
         now = fields.Datetime.now()
-        trace_ids = {patron_id: trace.id for patron_id, trace in traces.items()}
         self.env["library.journey.event"].create(
             [
                 {
@@ -168,8 +167,8 @@ class LibraryJourneyEnrolment(models.Model):
                     "step_id": step.id,
                     "date": now,
                     "what": what,
-                    "trace_id": trace_ids.get(enrolment.patron_id.id),
                     **values,
+                    **own.get(enrolment.patron_id.id, {}),
                 }
                 for enrolment in self
             ]

@@ -60,8 +60,8 @@ class LibraryJourneyEvent(models.Model):
             ("late", "The day has passed"),
             ("no_consent", "Did not agree"),
             ("no_address", "No email address"),
-            ("blacklisted", "Address is blacklisted"),
-            ("refused", "Same mail to the same address"),
+            ("blacklisted", "Address or number is blacklisted"),
+            ("refused", "Same message to the same address"),
             ("archived", "No patron any more"),
             ("occasion", "No longer true"),
             ("wish", "Leave When holds"),
@@ -76,7 +76,7 @@ class LibraryJourneyEvent(models.Model):
         readonly=True,
         index="btree_not_null",
         ondelete="set null",
-        help="The one in the household who got the mail.",
+        help="The one in the household who got the message.",
     )
     mailing_id = fields.Many2one(
         "mailing.mailing",

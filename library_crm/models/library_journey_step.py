@@ -160,11 +160,6 @@ class LibraryJourneyStep(models.Model):
     exited_count = fields.Integer(string="Left", compute="_compute_numbers")
     comparison = fields.Char(string="A or B", compute="_compute_comparison")
 
-    _NUMBERS = (
-        *("sent", "opened", "clicked", "observed", "used", "done", "yes", "no"),
-        *("skipped", "failed", "held_out", "exited"),
-    )
-
     # ------------------------------------------------------------
     # COMPUTES
     # ------------------------------------------------------------
@@ -174,7 +169,16 @@ class LibraryJourneyStep(models.Model):
         for step in self:
             step.is_open = step._are_open(step.journey_id, step.version)
 
+    @api.model
+    def _get_numbers(self):
+        """What is counted of a step, as ``library.journey.result`` calls it; a hook."""
+        return [
+            *("sent", "opened", "clicked", "observed", "used", "done", "yes", "no"),
+            *("skipped", "failed", "held_out", "exited"),
+        ]
+
     def _compute_numbers(self):
+        names = self._get_numbers()
         waiting = dict(
             self.env["library.journey.enrolment"]
             .sudo()
@@ -191,13 +195,13 @@ class LibraryJourneyStep(models.Model):
             ._read_group(
                 [("step_id", "in", self.ids)],
                 ["step_id"],
-                [f"{name}:sum" for name in self._NUMBERS],
+                [f"{name}:sum" for name in names],
             )
         }
         for step in self:
             step.waiting_count = waiting.get(step, 0)
-            counts = numbers.get(step, [0] * len(self._NUMBERS))
-            for name, count in zip(self._NUMBERS, counts, strict=True):
+            counts = numbers.get(step, [0] * len(names))
+            for name, count in zip(names, counts, strict=True):
                 step[f"{name}_count"] = count
 
     def _compute_comparison(self):
@@ -232,11 +236,7 @@ class LibraryJourneyStep(models.Model):
     def _get_picture(self):
         """The step as a card of the picture; see ``library.journey.get_picture``."""
         self.ensure_one()
-        shown = {
-            "mail": ("sent", "opened", "clicked"),
-            "condition": ("yes", "no"),
-        }.get(self.kind, ("done",))
-        numbers = ["waiting", *shown]
+        numbers = ["waiting", *self._get_shown_numbers()]
         if self.observed_count:
             numbers += ["observed", "used"]
         numbers += [
@@ -249,6 +249,7 @@ class LibraryJourneyStep(models.Model):
             "parent_id": self.parent_id.id,
             "branch": self.branch,
             "kind": self.kind,
+            "icon": self._get_icon(),
             "name": self.name,
             "when": self._say_when(),
             "detail": self._say_detail(),
@@ -263,6 +264,22 @@ class LibraryJourneyStep(models.Model):
                 for name in numbers
             ],
         }
+
+    def _get_shown_numbers(self):
+        """What the picture counts of the step in any case; a hook."""
+        return {
+            "mail": ("sent", "opened", "clicked"),
+            "condition": ("yes", "no"),
+        }.get(self.kind, ("done",))
+
+    def _get_icon(self):
+        """The sign of the step in the picture; a hook."""
+        return {
+            "mail": "fa-envelope-o",
+            "activity": "fa-check-square-o",
+            "request": "fa-comments-o",
+            "condition": "fa-question-circle-o",
+        }[self.kind]
 
     def _say_when(self):
         count, unit = abs(self.delay), self.delay_unit
@@ -307,7 +324,7 @@ class LibraryJourneyStep(models.Model):
         return steps
 
     def write(self, vals):
-        if vals.keys() - {"name", "note", "activity_user_id"}:
+        if vals.keys() - self._get_always_open():
             self._check_open()
         result = super().write(vals)
         if "domain" in vals:
@@ -347,6 +364,12 @@ class LibraryJourneyStep(models.Model):
     def _are_open(self, journey, version):
         """Whether the steps of a version may still be changed."""
         return not journey.started_on or version > journey.version
+
+    @api.model
+    def _get_always_open(self):
+        """The fields that can be changed though patrons go through the step; a
+        hook."""
+        return {"name", "note", "activity_user_id"}
 
     def _check_open(self):
         """:raise UserError: if patrons have gone through this version already"""
@@ -442,31 +465,33 @@ class LibraryJourneyStep(models.Model):
     def _check_complete(self):
         """:raise UserError: naming a step that can not be done"""
         for step in self:
-            missing = False
-            if step.kind == "mail" and any(
-                is_html_empty(mailing.body_html) or not mailing.subject
-                for mailing in step.mailing_id + step.mailing_b_id or [step.mailing_id]
-            ):
-                missing = self.env._("its mail has no text yet")
-            elif step.kind == "request" and not step.request_kind:
-                missing = self.env._("the kind of request is missing")
-            elif step.kind == "condition" and step.domain == "[]":
-                missing = self.env._("the question is missing")
-            elif (
-                step.timing == "occasion"
-                and step._get_delay(step._get_today()).days
-                < -step.journey_id._get_lead()
-            ):
-                missing = self.env._(
-                    "it comes before patrons enter, %(days)s days ahead",
-                    days=step.journey_id._get_lead(),
-                )
-            if missing:
+            if missing := step._say_missing():
                 raise UserError(
                     self.env._(
                         "%(step)s: %(missing)s.", step=step.name, missing=missing
                     )
                 )
+
+    def _say_missing(self):
+        """What keeps the step from being done, in words; a hook."""
+        if self.kind == "mail" and any(
+            is_html_empty(mailing.body_html) or not mailing.subject
+            for mailing in self.mailing_id + self.mailing_b_id or [self.mailing_id]
+        ):
+            return self.env._("its mail has no text yet")
+        if self.kind == "request" and not self.request_kind:
+            return self.env._("the kind of request is missing")
+        if self.kind == "condition" and self.domain == "[]":
+            return self.env._("the question is missing")
+        lead = self.journey_id._get_lead()
+        if (
+            self.timing == "occasion"
+            and self._get_delay(self._get_today()).days < -lead
+        ):
+            return self.env._(
+                "it comes before patrons enter, %(days)s days ahead", days=lead
+            )
+        return ""
 
     def _get_today(self):
         return fields.Date.context_today(self)
@@ -528,7 +553,7 @@ class LibraryJourneyStep(models.Model):
 
     def _claim(self):
         """Lock some who are due, leaving those that another worker has locked. Where
-        households get one mail, whoever of them is due on the same day comes along."""
+        households get one message, whoever of them is due on that day comes along."""
         Enrolment = self.env["library.journey.enrolment"]
         self.env.flush_all()
         now = fields.Datetime.now()
@@ -548,7 +573,7 @@ class LibraryJourneyStep(models.Model):
             )
         )
         ids = [number for (number,) in self.env.cr.fetchall()]
-        if ids and self.kind == "mail" and self.journey_id.groups_households:
+        if ids and self._is_message() and self.journey_id.groups_households:
             self.env.cr.execute(
                 SQL(
                     """
@@ -669,10 +694,25 @@ class LibraryJourneyStep(models.Model):
         }
 
     # ------------------------------------------------------------
-    # MAILS
+    # MESSAGES
     # ------------------------------------------------------------
 
+    @api.model
+    def _get_channels(self):
+        """The kinds of step that write to patrons: the channel by which they must have
+        agreed to it, and the field of a patron with the address it goes to. Another
+        kind adds itself and a method ``_queue_<kind>``; see :meth:`_queue_mail`."""
+        return {"mail": ("email", "email_normalized")}
+
+    def _is_message(self):
+        """Whether the step writes to patrons."""
+        return self.kind in self._get_channels()
+
     def _run_mail(self, enrolments):
+        self._run_message(enrolments)
+
+    def _run_message(self, enrolments):
+        """Write to those who can be written to now, whatever the channel is."""
         enrolments -= self._wait_for_quiet_hours(enrolments)
         for reason, left_out in self._find_unreachable(enrolments):
             left_out._pass(self, "skipped", reason=reason)
@@ -739,32 +779,44 @@ class LibraryJourneyStep(models.Model):
 
     def _find_unreachable_patrons(self, patrons):
         """:return: pairs of a reason and patrons; nobody is in two of them"""
+        channel, _field = self._get_channels()[self.kind]
         reachable = self.env["library.consent"]._filter_reachable(
-            patrons, self.journey_id.purpose_id
+            patrons, self.journey_id.purpose_id, channel
         )
         yield "no_consent", patrons - reachable
         addresses = self._get_addresses(reachable)
-        blocked = set(
-            self.env["mail.blacklist"]
-            .search([("email", "in", [email for email in addresses.values() if email])])
-            .mapped("email")
+        blocked = self._find_blacklisted(list(filter(None, addresses.values())))
+        yield (
+            self._get_reason_without_address(),
+            reachable.filtered(lambda one: not addresses[one]),
         )
-        yield "no_address", reachable.filtered(lambda one: not addresses[one])
         yield "blacklisted", reachable.filtered(lambda one: addresses[one] in blocked)
 
-    @api.model
     def _get_addresses(self, patrons):
-        """Where the mail for each of some patrons goes to.
+        """Where the message for each of some patrons goes to.
 
         :rtype: dict[library.patron, str]
         """
+        _channel, field = self._get_channels()[self.kind]
         return {
-            patron: recipient.sudo().email_normalized
-            for patron, recipient in patrons._get_mail_recipients().items()
+            patron: recipient.sudo()[field]
+            for patron, recipient in patrons._get_recipients(field).items()
         }
 
+    def _find_blacklisted(self, addresses):
+        """Those of some addresses that nothing is to be sent to; a hook."""
+        return set(
+            self.env["mail.blacklist"]
+            .search([("email", "in", addresses)])
+            .mapped("email")
+        )
+
+    def _get_reason_without_address(self):
+        """Why somebody without an address is left out; a hook."""
+        return "no_address"
+
     def _wait_for_cap(self, enrolments):
-        """Put off whoever has had as many mails of the library within a week as one
+        """Put off whoever has had as many messages of the library within a week as one
         should get, until the first of them is a week old."""
         cap = self.company_id.library_weekly_cap
         if not cap or not self.journey_id.purpose_id.is_refusable:
@@ -774,12 +826,12 @@ class LibraryJourneyStep(models.Model):
             SQL(
                 """
                 SELECT patron_id, (array_agg(sent_at ORDER BY sent_at DESC))[%(cap)s]
-                  FROM (%(mails)s) AS mail (patron_id, sent_at)
+                  FROM (%(messages)s) AS message (patron_id, sent_at)
               GROUP BY patron_id
                 HAVING count(*) >= %(cap)s
                 """,
                 cap=cap,
-                mails=self._query_mails(
+                messages=self._query_messages(
                     enrolments.patron_id, fields.Datetime.now() - week
                 ),
             )
@@ -794,9 +846,9 @@ class LibraryJourneyStep(models.Model):
         )
 
     @api.model
-    def _query_mails(self, patrons, since):
+    def _query_messages(self, patrons, since):
         """What some patrons were sent since a moment, of all journeys and mailings,
-        and the mails to others of the household that were for them as well.
+        and the mails to others of the household that were for them as well; a hook.
 
         :return: a query of patron id and moment
         :rtype: odoo.tools.SQL
@@ -823,8 +875,8 @@ class LibraryJourneyStep(models.Model):
         )
 
     def _send(self, enrolments):
-        """Put the mails into the queue, with the rows that say so, to be committed
-        together. Several in a household are named in the mail to one of them."""
+        """Put the messages into the queue, with the rows that say so, to be committed
+        together. Several in a household are named in the message to one of them."""
         if not enrolments:
             return
         groups = self._group(enrolments)
@@ -833,25 +885,35 @@ class LibraryJourneyStep(models.Model):
             for lead, group in groups.items()
             if len(group) > 1
         }
-        by_mailing = defaultdict(enrolments.browse)
-        for lead, mailing in self._choose_mailings(groups.keys()):
-            by_mailing[mailing] += lead
-        for mailing, leads in by_mailing.items():
-            traces = mailing.with_context(
-                library_journey_companions=tuple(companions.items())
-            )._queue_for_journey(leads.patron_id)
-            for outcome, values, done in self._read_outcomes(leads, traces):
-                done._pass(
-                    self, outcome, traces=traces, mailing_id=mailing.id, **values
+        queue = getattr(
+            self.with_context(library_journey_companions=tuple(companions.items())),
+            f"_queue_{self.kind}",
+        )
+        leads = enrolments.browse().concat(*groups)
+        for done, outcome, values, own in queue(leads):
+            done._pass(self, outcome, own=own, **values)
+            for lead in done:
+                (groups[lead] - lead)._pass(
+                    self, outcome, with_patron_id=lead.patron_id.id, **values
                 )
-                for lead in done:
-                    (groups[lead] - lead)._pass(
-                        self,
-                        outcome,
-                        mailing_id=mailing.id,
-                        with_patron_id=lead.patron_id.id,
-                        **values,
-                    )
+
+    def _queue_mail(self, leads):
+        """Put the mails into the queue.
+
+        :param leads: enrolments of those who are written to
+        :return: some of the enrolments, what came of them, further values of their
+            events, and those of the event of each by the id of the patron
+        """
+        by_mailing = defaultdict(leads.browse)
+        for lead, mailing in self._choose_mailings(leads):
+            by_mailing[mailing] += lead
+        for mailing, some in by_mailing.items():
+            traces = mailing._queue_for_journey(some.patron_id)
+            own = {
+                patron_id: {"trace_id": traces[patron_id].id} for patron_id in traces
+            }
+            for outcome, values, done in self._read_outcomes(some, traces):
+                yield done, outcome, {"mailing_id": mailing.id, **values}, own
 
     def _read_outcomes(self, leads, traces):
         """What Odoo's composer made of the mails: in the queue, or refused by it."""
@@ -885,10 +947,10 @@ class LibraryJourneyStep(models.Model):
             for group in enrolments.grouped(lambda one: households[one.id]).values()
         }
 
-    @api.model
     def _rank_reader(self, patron):
         """Of a household the one with the lowest rank is written to."""
-        return bool(patron.guardian_id), not patron.email_normalized, patron.id
+        _channel, field = self._get_channels()[self.kind]
+        return bool(patron.guardian_id), not patron[field], patron.id
 
     def _choose_mailings(self, leads):
         """The mail for each: A or B, always the same for a patron at this step, in
@@ -896,7 +958,6 @@ class LibraryJourneyStep(models.Model):
 
         :return: pairs of an enrolment and a ``mailing.mailing``
         """
-        leads = self.env["library.journey.enrolment"].concat(*leads)
         gets_b = set()
         if self.mailing_b_id:
             gets_b = {

@@ -811,8 +811,7 @@ class LibraryPatron(models.Model):
 
         :param patrons: where only these are asked about
         :param str alone_on: only those for whom nobody else can be written to on this
-            channel. A text goes to the number of the record, so on ``phone`` all are
-            alone.
+            channel
         :return: SQL that gives patron ids
         :rtype: odoo.tools.SQL
         """
@@ -822,9 +821,10 @@ class LibraryPatron(models.Model):
         )
         self.env["library.patron.category"].flush_model(["kind"])
         self.env["res.company"].flush_model(["library_minor_age"])
-        self.env["res.partner"].flush_model(["email_normalized"])
+        self.env["res.partner"].flush_model(["email_normalized", "phone_sanitized"])
         alone = {
             "email": SQL("guardian_contact.email_normalized IS NULL"),
+            "phone": SQL("guardian_contact.phone_sanitized IS NULL"),
             "post": SQL("guardian.id IS NULL"),
         }
         return SQL(
@@ -849,18 +849,22 @@ class LibraryPatron(models.Model):
         )
 
     def _get_mail_recipients(self):
-        """Who gets mail that is meant for each of these patrons: the guardian of a
-        minor, and of somebody without an address, where the guardian has one.
+        """Who gets mail that is meant for each of these patrons; see
+        :meth:`_get_recipients`."""
+        return self._get_recipients("email_normalized")
 
+    def _get_recipients(self, address):
+        """Who gets what is meant for each of these patrons: the guardian of a minor,
+        and of somebody without an address, where the guardian has one.
+
+        :param str address: the field that it goes to
         :rtype: dict[library.patron, library.patron]
         """
         minors = self._get_minors()
         recipients = {}
         for patron in self:
             guardian = patron.sudo().guardian_id
-            is_guarded = guardian.email_normalized and (
-                patron in minors or not patron.email_normalized
-            )
+            is_guarded = guardian[address] and (patron in minors or not patron[address])
             recipients[patron] = guardian.sudo(self.env.su) if is_guarded else patron
         return recipients
 

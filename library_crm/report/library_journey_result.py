@@ -99,11 +99,14 @@ class LibraryJourneyResult(models.Model):
         help="Of a hundred followed up: who used any service within 30 days.",
     )
 
-    @property
-    def _table_query(self):
-        """Cost: one pass over the events; no row of use is read."""
+    def _get_counts(self):
+        """What an event counts for: conditions on ``event``, its ``enrolment``,
+        ``patron`` and ``trace``, by field; a hook.
+
+        :rtype: dict[str, odoo.tools.SQL]
+        """
         mails = SQL("event.what = 'sent' AND event.with_patron_id IS NULL")
-        counts = {
+        return {
             "sent": mails,
             "opened": SQL("trace.trace_status IN ('open', 'reply') AND %s", mails),
             "clicked": SQL("trace.links_click_datetime IS NOT NULL AND %s", mails),
@@ -114,6 +117,11 @@ class LibraryJourneyResult(models.Model):
                 )
             },
         }
+
+    @property
+    def _table_query(self):
+        """Cost: one pass over the events; no row of use is read."""
+        counts = self._get_counts()
         return SQL(
             """
             SELECT happened.*, journey.segment_id, %(ratios)s

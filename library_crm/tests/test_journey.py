@@ -889,7 +889,7 @@ class TestJourney(JourneyCommon):
                 ("Called", "Step 1", "2026-05-21"),
             ],
         )
-        self.assertIn("would write to 3 people (4 mails) in the next 30", sentence)
+        self.assertIn("would write to 3 people (4 messages) in the next 30", sentence)
         self.assertEqual(self.env["mail.mail"].search_count([]), before)
         self.assertFalse(self._enrolment(self.amal, journey))
         # The same people when they are on the way already.
@@ -983,7 +983,7 @@ class TestJourney(JourneyCommon):
         sent, mails = self._sent(journey)
         self.assertEqual(rows, sent)
         self.assertIn(f"to {len({row[0] for row in sent})} people", sentence)
-        self.assertIn(f"({mails} mails)", sentence)
+        self.assertIn(f"({mails} messages)", sentence)
         # It is not for want of mails: each way of sending or not has been there.
         self.assertEqual(
             {row[0] for row in sent}, set((agreed + written).mapped("name"))
@@ -1013,7 +1013,7 @@ class TestJourney(JourneyCommon):
         self._start()
         self._run()
         self.assertEqual((rows, 1), self._sent(self.journey))
-        self.assertIn("to 1 people (1 mails)", sentence)
+        self.assertIn("to 1 people (1 messages)", sentence)
 
     def test_test_sends_the_mails_of_one_patron_to_oneself(self):
         first = self._make_step()

@@ -9,9 +9,9 @@ from odoo.tools import SQL, split_every
 
 
 @dataclass(eq=False)
-class Mail:
-    """A mail that would be sent to a patron, or, where it is sent to another one of the
-    household, name them."""
+class Message:
+    """A message that would be sent to a patron, or, where it is sent to another one of
+    the household, name them."""
 
     step: models.Model
     patron_id: int
@@ -20,11 +20,11 @@ class Mail:
 
 
 class LibraryJourneyForecast(models.TransientModel):
-    """A mail that a journey would send within the next days, if nothing changed: as
+    """A message that a journey would send within the next days, if nothing changed: as
     patrons are today, whoever is on the way and whoever would enter.
 
     Nothing is sent and nobody enters. Who is held out is left out, and so is whoever
-    could not be written to today; the limit of mails a week and the grouping of
+    could not be written to today; the limit a week and the grouping of
     households are reckoned with. What other journeys will send by then is not known.
     """
 
@@ -45,7 +45,7 @@ class LibraryJourneyForecast(models.TransientModel):
         string="Together With",
         readonly=True,
         ondelete="cascade",
-        help="The one in the household who gets the mail.",
+        help="The one in the household who gets the message.",
     )
 
     @api.model
@@ -56,13 +56,13 @@ class LibraryJourneyForecast(models.TransientModel):
             that shows the number alone
         """
         journey.check_access("read")
-        people, mails = self._compute_forecast(journey)
+        people, messages = self._compute_forecast(journey)
         sentence = self.env._(
-            "%(journey)s would write to %(people)s people (%(mails)s mails) in the "
-            "next %(days)s days",
+            "%(journey)s would write to %(people)s people (%(messages)s messages) in "
+            "the next %(days)s days",
             journey=journey.name,
             people=people,
-            mails=mails,
+            messages=messages,
             days=self.DAYS,
         )
         if journey.is_private and not self.env.user.has_group(
@@ -100,53 +100,53 @@ class LibraryJourneyForecast(models.TransientModel):
     def _compute_forecast(self, journey):
         """Write the rows of a forecast.
 
-        Cost: one query a step, then a pass over the mails found, by the thousand.
+        Cost: one query a step, then a pass over the messages found, by the thousand.
 
-        :return: how many people are meant, and how many mails they get
+        :return: how many people are meant, and how many messages they get
         :rtype: tuple[int, int]
         """
         self._forget(journey)
         journey = journey.sudo()
         self.env.flush_all()
-        mails = self._find_mails(journey)
-        mails = self._leave_out_unreachable(journey, mails)
-        mails = self._hold_to_cap(journey, mails)
-        mails = self._group(journey, mails)
+        messages = self._find_messages(journey)
+        messages = self._leave_out_unreachable(messages)
+        messages = self._hold_to_cap(journey, messages)
+        messages = self._group(journey, messages)
         now = fields.Datetime.now().replace(microsecond=0)
-        branches = self._get_patrons(mails).grouped("id")
+        branches = self._get_patrons(messages).grouped("id")
         self.env.cr.execute_values(
             "INSERT INTO library_journey_forecast (journey_id, step_id, patron_id, "
             "branch_id, date, with_patron_id, create_uid, create_date, write_uid, "
             "write_date) VALUES %s",
             [
                 (
-                    *(journey.id, mail.step.id, mail.patron_id),
-                    branches[mail.patron_id].branch_id.id or None,
-                    *(mail.due_at.date(), mail.with_patron_id),
+                    *(journey.id, message.step.id, message.patron_id),
+                    branches[message.patron_id].branch_id.id or None,
+                    *(message.due_at.date(), message.with_patron_id),
                     *(self.env.uid, now, self.env.uid, now),
                 )
-                for mail in mails
+                for message in messages
             ],
         )
         self.invalidate_model()
-        people = {mail.patron_id for mail in mails}
-        return len(people), sum(not mail.with_patron_id for mail in mails)
+        people = {message.patron_id for message in messages}
+        return len(people), sum(not message.with_patron_id for message in messages)
 
-    def _find_mails(self, journey):
-        """Whoever comes to a mail within the time, whatever may keep it from them."""
+    def _find_messages(self, journey):
+        """Whoever comes to a message within the time, whatever may keep it away."""
         today = fields.Date.context_today(self)
-        mails = []
-        for step in journey.step_ids.filtered(lambda step: step.kind == "mail"):
+        messages = []
+        for step in journey.step_ids.filtered(lambda step: step._is_message()):
             late = step._LATE if step.timing == "occasion" else timedelta()
             rows = self.env.execute_query(
                 SQL(
                     """
-                    SELECT DISTINCT patron.id, mail.due_at
-                      FROM (%(ways)s) AS mail (patron_id, due_at)
-                      JOIN library_patron patron ON patron.id = mail.patron_id
-                     WHERE mail.due_at >= %(first)s AND mail.due_at < %(last)s
+                    SELECT DISTINCT patron.id, message.due_at
+                      FROM (%(ways)s) AS message (patron_id, due_at)
+                      JOIN library_patron patron ON patron.id = message.patron_id
+                     WHERE message.due_at >= %(first)s AND message.due_at < %(last)s
                        AND %(stays)s
-                  ORDER BY mail.due_at, patron.id
+                  ORDER BY message.due_at, patron.id
                     """,
                     ways=self._query_ways(step, today),
                     first=today - late,
@@ -154,71 +154,86 @@ class LibraryJourneyForecast(models.TransientModel):
                     stays=self._sql_stays(journey),
                 )
             )
-            mails += [
-                Mail(step, patron_id, max(due_at, self._get_midnight(today)))
+            messages += [
+                Message(step, patron_id, max(due_at, self._get_midnight(today)))
                 for patron_id, due_at in rows
             ]
-        return mails
+        return messages
 
     @api.model
     def _get_midnight(self, day):
         return fields.Datetime.to_datetime(day)
 
     @api.model
-    def _get_patrons(self, mails):
-        ids = sorted({mail.patron_id for mail in mails})
+    def _get_patrons(self, messages):
+        ids = sorted({message.patron_id for message in messages})
         return self.env["library.patron"].sudo().browse(ids)
 
-    def _leave_out_unreachable(self, journey, mails):
+    def _leave_out_unreachable(self, messages):
         """Leave out whom the engine would leave out, asking where it asks."""
         gone = set()
-        patrons = self._get_patrons(mails)
-        for batch in split_every(1000, patrons.ids, patrons.browse):
-            for _reason, left_out in mails[0].step._find_unreachable_patrons(batch):
-                gone.update(left_out.ids)
-        return [mail for mail in mails if mail.patron_id not in gone]
+        for step, some in self._group_by_kind(messages):
+            patrons = self._get_patrons(some)
+            for batch in split_every(1000, patrons.ids, patrons.browse):
+                for _reason, left_out in step._find_unreachable_patrons(batch):
+                    gone.update((step.kind, number) for number in left_out.ids)
+        return [
+            message
+            for message in messages
+            if (message.step.kind, message.patron_id) not in gone
+        ]
 
-    def _hold_to_cap(self, journey, mails):
+    def _group_by_kind(self, messages):
+        """One step of each kind, since all of a kind ask the same of a patron, and the
+        messages of that kind."""
+        by_kind = defaultdict(list)
+        for message in messages:
+            by_kind[message.step.kind].append(message)
+        return [(some[0].step, some) for some in by_kind.values()]
+
+    def _hold_to_cap(self, journey, messages):
         """Put off what would be too much in a week, as ``_wait_for_cap`` does, and with
         it what comes after; what is then too late for its day is left out.
 
         What other journeys and mailings will send is not known, and not counted."""
         cap = journey.company_id.library_weekly_cap
         if not cap or not journey.purpose_id.is_refusable:
-            return mails
+            return messages
         week = timedelta(days=7)
         horizon = self._get_midnight(fields.Date.context_today(self)) + timedelta(
             days=self.DAYS
         )
         sent = defaultdict(list)
         for patron_id, sent_at in self.env.execute_query(
-            journey.step_ids._query_mails(
-                self._get_patrons(mails), fields.Datetime.now() - week
+            journey.step_ids._query_messages(
+                self._get_patrons(messages), fields.Datetime.now() - week
             )
         ):
             sent[patron_id].append(sent_at)
         shifts = defaultdict(timedelta)
         kept = []
-        for mail in sorted(mails, key=lambda mail: mail.due_at):
-            planned = mail.due_at
-            is_tied = mail.step.timing == "occasion"
+        for message in sorted(messages, key=lambda message: message.due_at):
+            planned = message.due_at
+            is_tied = message.step.timing == "occasion"
             if not is_tied:
-                mail.due_at += shifts[mail.patron_id]
-            past = sent[mail.patron_id]
-            while len(recent := [at for at in past if at > mail.due_at - week]) >= cap:
-                mail.due_at = sorted(recent)[-cap] + week
-            shifts[mail.patron_id] = mail.due_at - planned
-            too_late = is_tied and mail.due_at > planned + mail.step._LATE
-            if mail.due_at < horizon and not too_late:
-                past.append(mail.due_at)
-                kept.append(mail)
+                message.due_at += shifts[message.patron_id]
+            past = sent[message.patron_id]
+            while (
+                len(recent := [at for at in past if at > message.due_at - week]) >= cap
+            ):
+                message.due_at = sorted(recent)[-cap] + week
+            shifts[message.patron_id] = message.due_at - planned
+            too_late = is_tied and message.due_at > planned + message.step._LATE
+            if message.due_at < horizon and not too_late:
+                past.append(message.due_at)
+                kept.append(message)
         return kept
 
-    def _group(self, journey, mails):
-        """Who is named in the mail to another, and who shares an address with somebody
-        who gets the same mail on the same day and is refused by Odoo for it."""
-        patrons = self._get_patrons(mails)
-        if journey.groups_households and mails:
+    def _group(self, journey, messages):
+        """Who is named in the message to another, and who shares an address with one
+        who gets the same message on the same day and is refused by Odoo for it."""
+        patrons = self._get_patrons(messages)
+        if journey.groups_households and messages:
             households = dict(
                 self.env.execute_query(
                     SQL(
@@ -230,28 +245,32 @@ class LibraryJourneyForecast(models.TransientModel):
                 )
             )
             groups = defaultdict(list)
-            for mail in mails:
-                key = mail.step, households[mail.patron_id], mail.due_at.date()
-                groups[key].append(mail)
+            for message in messages:
+                key = message.step, households[message.patron_id], message.due_at.date()
+                groups[key].append(message)
             by_id = patrons.grouped("id")
             for group in groups.values():
                 lead = min(
                     group,
-                    key=lambda mail: mail.step._rank_reader(by_id[mail.patron_id]),
+                    key=lambda message: message.step._rank_reader(
+                        by_id[message.patron_id]
+                    ),
                 )
-                for mail in group:
-                    if mail != lead:
-                        mail.with_patron_id = lead.patron_id
+                for message in group:
+                    if message != lead:
+                        message.with_patron_id = lead.patron_id
         addresses = {
-            patron.id: address
-            for patron, address in journey.step_ids._get_addresses(patrons).items()
+            (step.kind, patron.id): address
+            for step, some in self._group_by_kind(messages)
+            for patron, address in step._get_addresses(self._get_patrons(some)).items()
         }
         seen, kept = set(), []
-        for mail in mails:
-            key = mail.step, addresses[mail.patron_id], mail.due_at.date()
-            if mail.with_patron_id or key not in seen:
-                kept.append(mail)
-            if not mail.with_patron_id:
+        for message in messages:
+            address = addresses[message.step.kind, message.patron_id]
+            key = message.step, address, message.due_at.date()
+            if message.with_patron_id or key not in seen:
+                kept.append(message)
+            if not message.with_patron_id:
                 seen.add(key)
         return kept
 

@@ -7,7 +7,7 @@ from odoo.tools.misc import file_open
 
 
 class LibraryJourneyTest(models.TransientModel):
-    """Sends all mails of a journey to whoever tries it out, as one patron would get
+    """Sends all messages of a journey to whoever tries it out, as one patron would get
     them. The patron gets nothing and enters nothing."""
 
     _name = "library.journey.test"
@@ -20,7 +20,7 @@ class LibraryJourneyTest(models.TransientModel):
         required=True,
         ondelete="cascade",
         domain="[('company_id', '=', company_id)]",
-        help="Whose name, card and branch stand in the mails.",
+        help="Whose name, card and branch stand in the messages.",
     )
     email = fields.Char(
         string="Send to", required=True, default=lambda self: self.env.user.email
@@ -36,6 +36,27 @@ class LibraryJourneyTest(models.TransientModel):
                 )
             )
         steps = self.journey_id._get_steps(self.journey_id.edited_version)._in_order()
+        outcomes = self._send_steps(steps)
+        if not outcomes:
+            raise UserError(self.env._("The journey has no message yet."))
+        return {
+            "type": "ir.actions.client",
+            "tag": "display_notification",
+            "params": {
+                "type": "success"
+                if all(fine for _said, fine in outcomes)
+                else "warning",
+                "message": " ".join(said for said, _fine in outcomes),
+                "next": {"type": "ir.actions.act_window_close"},
+            },
+        }
+
+    def _send_steps(self, steps):
+        """Send the messages of some steps; a hook.
+
+        :return: what came of it, in words, and whether it went well
+        :rtype: list[tuple[str, bool]]
+        """
         mailings = self.env["mailing.mailing"].concat(
             *(
                 mailing._in_language(self.patron_id.lang)
@@ -44,7 +65,7 @@ class LibraryJourneyTest(models.TransientModel):
             )
         )
         if not mailings:
-            raise UserError(self.env._("The journey has no mail yet."))
+            return []
         mails = (
             self.env["mail.mail"]
             .sudo()
@@ -52,27 +73,19 @@ class LibraryJourneyTest(models.TransientModel):
         )
         mails.with_context(mailing_test_mail=True).send()
         failed = mails.filtered(lambda mail: mail.state == "exception")
-        message = self.env._(
+        said = self.env._(
             "%(count)s mails sent to %(email)s.",
             count=len(mails - failed),
             email=self.email,
         )
         if failed:
-            message += " " + self.env._(
+            said += " " + self.env._(
                 "%(count)s were not taken by the mail server: %(reason)s",
                 count=len(failed),
                 reason=failed[0].failure_reason,
             )
         mails.unlink()
-        return {
-            "type": "ir.actions.client",
-            "tag": "display_notification",
-            "params": {
-                "type": "warning" if failed else "success",
-                "message": message,
-                "next": {"type": "ir.actions.act_window_close"},
-            },
-        }
+        return [(said, not failed)]
 
     def _prepare_mail_values(self, mailing):
         """As ``mailing.mailing.test`` makes them, for a patron who is chosen."""

@@ -1,5 +1,5 @@
 from odoo import api, fields, models
-from odoo.fields import Domain
+from odoo.fields import Command, Domain
 
 
 class SmsSms(models.Model):
@@ -15,6 +15,14 @@ class SmsSms(models.Model):
         index="btree_not_null",
         ondelete="set null",
         help="What whoever gets it must have agreed to; empty: nobody was asked.",
+    )
+    library_patron_id = fields.Many2one(
+        "library.patron",
+        string="Patron",
+        readonly=True,
+        index="btree_not_null",
+        ondelete="set null",
+        help="Whom it is meant for, whoever gets it.",
     )
     library_company_id = fields.Many2one(
         "res.company",
@@ -64,16 +72,30 @@ class SmsSms(models.Model):
         for (purpose, company), messages in queued.grouped(
             lambda sms: (sms.library_purpose_id, sms.library_company_id)
         ).items():
-            contacts = messages.partner_id
-            reachable = self.env["library.consent"]._filter_reachable(
-                contacts, purpose, "phone", company
-            )
-            refused |= messages.filtered(
-                lambda sms, reachable=reachable: sms.partner_id not in reachable
-            )
+            meant = messages.filtered("library_patron_id")
+            for name, some in (
+                ("library_patron_id", meant),
+                ("partner_id", messages - meant),
+            ):
+                reachable = self.env["library.consent"]._filter_reachable(
+                    some[name], purpose, "phone", company
+                )
+                refused |= some.filtered(
+                    lambda sms, name=name, reachable=reachable: (
+                        sms[name] not in reachable
+                    )
+                )
         refused._recall()
         return refused
 
     def _recall(self):
         """Take these messages out of the queue; the trace of a mailing says why."""
         self._update_sms_state_and_trackers("canceled", failure_type="sms_optout")
+
+    def _prepare_event_values(self):
+        """Values of the row that says that a step of a journey sent this."""
+        self.ensure_one()
+        return {
+            "text_status": self.state,
+            "sms_tracker_ids": [Command.create({"sms_uuid": self.uuid})],
+        }

@@ -1,1 +1,1 @@
-from . import sms_composer
+from . import library_journey_test, sms_composer

@@ -100,6 +100,7 @@ class SmsComposer(models.TransientModel):
                 values["library_purpose_id"] = needed["purpose"].id
                 values["library_company_id"] = needed["company"].id
                 if record._name == "library.patron":
-                    # The number is the patron's, whoever gets the mails.
+                    values["library_patron_id"] = record.id
+                    # Whose consent it is, whoever gets it.
                     values["partner_id"] = record.partner_id.id
         return values_by_id

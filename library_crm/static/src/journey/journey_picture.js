@@ -4,13 +4,6 @@ import { registry } from "@web/core/registry";
 import { useService } from "@web/core/utils/hooks";
 import { standardWidgetProps } from "@web/views/widgets/standard_widget_props";
 
-const ICONS = {
-    mail: "fa-envelope-o",
-    activity: "fa-check-square-o",
-    request: "fa-comments-o",
-    condition: "fa-question-circle-o",
-};
-
 /**
  * The steps of the journey of the form as a picture, from top to bottom, with what came
  * of each: a step opens when it is clicked, a plus adds one after it.
@@ -37,10 +30,6 @@ export class LibraryJourneyPicture extends Component {
 
     get picture() {
         return this.state.picture;
-    }
-
-    icon(step) {
-        return ICONS[step.kind];
     }
 
     following(step, branch = false) {
