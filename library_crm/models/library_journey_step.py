@@ -24,7 +24,7 @@ class LibraryJourneyStep(models.Model):
     _order = "journey_id, version, id"
 
     # Patrons who are dealt with together, in one transaction.
-    _BATCH = 200
+    _BATCH = 500
     # A step tied to a day (a birthday, the end of a card) is pointless much later.
     _LATE = timedelta(days=3)
 
@@ -904,11 +904,11 @@ class LibraryJourneyStep(models.Model):
         :return: some of the enrolments, what came of them, further values of their
             events, and those of the event of each by the id of the patron
         """
-        by_mailing = defaultdict(leads.browse)
-        for lead, mailing in self._choose_mailings(leads):
-            by_mailing[mailing] += lead
-        for mailing, some in by_mailing.items():
-            traces = mailing._queue_for_journey(some.patron_id)
+        alike = defaultdict(leads.browse)
+        for lead, mailing, lang in self._choose_mailings(leads):
+            alike[mailing, lang] += lead
+        for (mailing, lang), some in alike.items():
+            traces = mailing._queue_for_journey(some.patron_id, lang)
             own = {
                 patron_id: {"trace_id": traces[patron_id].id} for patron_id in traces
             }
@@ -956,7 +956,7 @@ class LibraryJourneyStep(models.Model):
         """The mail for each: A or B, always the same for a patron at this step, in
         the language of whoever reads it, where it was translated.
 
-        :return: pairs of an enrolment and a ``mailing.mailing``
+        :return: an enrolment, a ``mailing.mailing``, and the language of the reader
         """
         gets_b = set()
         if self.mailing_b_id:
@@ -972,7 +972,8 @@ class LibraryJourneyStep(models.Model):
         readers = leads.patron_id._get_mail_recipients()
         for lead in leads:
             mailing = self.mailing_b_id if lead.id in gets_b else self.mailing_id
-            yield lead, mailing._in_language(readers[lead.patron_id].sudo().lang)
+            lang = readers[lead.patron_id].sudo().lang
+            yield lead, mailing._in_language(lang), lang
 
     # ------------------------------------------------------------
     # ACTIONS

@@ -445,11 +445,12 @@ class MailingMailing(models.Model):
             "context": {},
         }
 
-    def _queue_for_journey(self, patrons):
+    def _queue_for_journey(self, patrons, lang=False):
         """Put one mail to each patron into the queue, with Odoo's composer, as
         ``_action_send_mail`` does; but without committing, so that the mails and what
         the journey writes about them are kept together or not at all.
 
+        :param lang: which all of them read; the composer would ask for that of each
         :return: the ``mailing.trace`` of each, by patron id
         :rtype: dict
         """
@@ -457,7 +458,7 @@ class MailingMailing(models.Model):
         composer = (
             self.env["mail.compose.message"]
             .with_context(active_ids=patrons.ids, **self._get_mass_mailing_context())
-            .create(self._prepare_journey_composer_values())
+            .create(self._prepare_journey_composer_values(lang))
         )
         composer._action_send_mail(auto_commit=False)
         self.env.ref("mail.ir_cron_mail_scheduler_action").sudo()._trigger()
@@ -470,7 +471,7 @@ class MailingMailing(models.Model):
         )
         return {trace.library_patron_id.id: trace for trace in traces}
 
-    def _prepare_journey_composer_values(self):
+    def _prepare_journey_composer_values(self, lang):
         return {
             "attachment_ids": [
                 (4, attachment.id) for attachment in self.attachment_ids
@@ -483,7 +484,7 @@ class MailingMailing(models.Model):
             "email_from": self.email_from,
             "force_send": False,
             # Dates are written as the text around them.
-            "lang": self.library_lang or "{{ object.lang }}",
+            "lang": self.library_lang or lang,
             "mail_server_id": self.mail_server_id.id,
             "mass_mailing_id": self.id,
             "model": self.mailing_model_real,

@@ -216,8 +216,9 @@ class TestEngagement(LibraryCommon):
 
     def test_nightly_job_reckons_everybody_part_by_part_and_writes_what_changed(self):
         self._use([5])
-        self.patch(type(self.env["library.patron"]), "_ENGAGEMENT_BATCH", 2)
         patrons = self.env["library.patron"].search([])
+        batch = len(patrons) // 3
+        self.patch(type(self.env["library.patron"]), "_ENGAGEMENT_BATCH", batch)
         self.env.cr.execute("UPDATE library_patron SET lifecycle = NULL")
         self.env.invalidate_all()
         self._night()
