@@ -7,9 +7,10 @@ class LibraryMembership(models.Model):
     _inherit = "library.membership"
 
     def action_cancel(self, reason):
-        super().action_cancel(reason)
+        result = super().action_cancel(reason)
         if reason.asks_why:
             self.sudo()._ask_why()
+        return result
 
     def _ask_why(self):
         """Put invitations to the exit survey of each library into the queue of mails.
@@ -25,8 +26,9 @@ class LibraryMembership(models.Model):
                 limit=1,
             )
             partners = self.env["library.consent"]._filter_reachable(
-                memberships.patron_id.filtered(lambda patron: not patron.is_minor)
-                .partner_id,
+                memberships.patron_id.filtered(
+                    lambda patron: not patron.is_minor
+                ).partner_id,
                 self.env.ref("library_crm.library_consent_purpose_survey"),
                 company=company,
             )

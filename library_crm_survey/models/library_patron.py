@@ -29,8 +29,9 @@ class LibraryPatron(models.Model):
         """What others answered goes with them; their contacts are merged only later,
         so until then nothing would lead from an answer to its patron."""
         answers = others.survey_input_ids
-        super()._merge(others)
+        result = super()._merge(others)
         answers.library_patron_id = self
+        return result
 
     def _compute_survey_input_count(self):
         """The desk may know that somebody answered, not what: hence sudo for the

@@ -77,8 +77,8 @@ class SurveyQuestion(models.Model):
         store=True,
         readonly=False,
         precompute=True,
-        help="Learned something, feels more confident, intends to use it, knows more of "
-        "what the library offers: the four outcomes of Project Outcome.",
+        help="Learned something, feels more confident, intends to use it, knows more "
+        "of what the library offers: the four outcomes of Project Outcome.",
     )
     library_gap_complete = fields.Boolean(
         string="Each Item Needs an Answer",
@@ -127,8 +127,9 @@ class SurveyQuestion(models.Model):
 
     @api.depends("library_metric")
     def _compute_question_type(self):
-        super()._compute_question_type()
+        result = super()._compute_question_type()
         self.filtered("library_metric").question_type = "scale"
+        return result
 
     @api.depends("library_metric")
     def _compute_scale(self):
@@ -158,12 +159,19 @@ class SurveyQuestion(models.Model):
     def _prepare_scale_labels(self):
         """:return: by metric what stands at the lower end, in the middle and at the
         upper end of its scale"""
-        _ = self.env._
         return {
-            "nps": (_("Not at all likely"), "", _("Extremely likely")),
-            "csat": (_("Very dissatisfied"), "", _("Very satisfied")),
-            "effort": (_("Very easy"), "", _("Very hard")),
-            "outcome": (_("Strongly disagree"), "", _("Strongly agree")),
+            "nps": (
+                self.env._("Not at all likely"),
+                "",
+                self.env._("Extremely likely"),
+            ),
+            "csat": (self.env._("Very dissatisfied"), "", self.env._("Very satisfied")),
+            "effort": (self.env._("Very easy"), "", self.env._("Very hard")),
+            "outcome": (
+                self.env._("Strongly disagree"),
+                "",
+                self.env._("Strongly agree"),
+            ),
         }
 
     def _get_scale_labels(self):
@@ -181,13 +189,20 @@ class SurveyQuestion(models.Model):
         )
 
     def _prepare_gap_labels(self):
-        """:return: by level the words that patrons read"""
-        _ = self.env._
+        """:return: the words that patrons read: by level, before the first item, and
+        beside an item whose minimum is above what is desired"""
         return {
-            "minimum": _("The least I accept"),
-            "desired": _("What I wish for"),
-            "perceived": _("What I find here"),
-            "no_opinion": _("No opinion"),
+            "intro": self.env._(
+                "1 is low, 9 is high. Where you can not say, choose “No opinion”."
+            ),
+            "inverted": self.env._(
+                "The least you accept is more than you wish for. If you mean it, leave "
+                "it like that."
+            ),
+            "minimum": self.env._("The least I accept"),
+            "desired": self.env._("What I wish for"),
+            "perceived": self.env._("What I find here"),
+            "no_opinion": self.env._("No opinion"),
         }
 
     def _offer_interests(self):
@@ -229,9 +244,9 @@ class SurveyQuestion(models.Model):
             field = self._fields[name]
             self.filtered(
                 lambda question, name=name, field=field: (
-                    field.convert_to_write(question[name], question) or False
+                    (field.convert_to_write(question[name], question) or False)
+                    != (vals[name] or False)
                 )
-                != (vals[name] or False)
             )._check_unanswered()
 
     def _check_unanswered(self):
@@ -239,9 +254,9 @@ class SurveyQuestion(models.Model):
         for question in self._filter_answered()[:1]:
             raise UserError(
                 self.env._(
-                    "“%(question)s” has answers, so what it measures, its scale and its "
-                    "choices stay as they are. Make a new version of the survey, and "
-                    "change it there.",
+                    "“%(question)s” has answers, so what it measures, its scale and "
+                    "its choices stay as they are. Make a new version of the survey, "
+                    "and change it there.",
                     question=question.title,
                 )
             )
@@ -404,7 +419,7 @@ class SurveyQuestion(models.Model):
                 self.id: self.constr_error_msg
                 or self.env._(
                     "%(count)s of %(total)s are still open, the first is “%(item)s”. "
-                    "Where you can not say, choose “no opinion”.",
+                    "Where you can not say, choose “No opinion”.",
                     count=len(empty),
                     total=len(self.matrix_row_ids),
                     item=empty[:1].value,

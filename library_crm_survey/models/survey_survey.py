@@ -27,13 +27,15 @@ class SurveySurvey(models.Model):
         string="Template", copy=False, readonly=True, help="Copied, never answered."
     )
     library_summary = fields.Char(
-        string="What It Is For", translate=True, help="For staff who look for a template."
+        string="What It Is For",
+        translate=True,
+        help="For staff who look for a template.",
     )
     library_occasion = fields.Selection(
         [("membership_cancelled", "Somebody leaves the library")],
         string="Sent When",
-        help="The newest open survey of the library with this occasion is sent. Reasons "
-        "of cancellation say whether they are asked about.",
+        help="The newest open survey of the library with this occasion is sent. The "
+        "reasons of cancellation say whether they are asked about.",
     )
     library_version = fields.Integer(
         string="Version", default=1, copy=False, readonly=True

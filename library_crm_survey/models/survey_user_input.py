@@ -152,7 +152,7 @@ class SurveyUserInput(models.Model):
         )
 
     def _prepare_gap_lines(self, question, ratings):
-        """:return: values of the lines; one that says skipped, where nothing is rated"""
+        """:return: values of the lines; one, skipped, where nothing is rated"""
         common = {"user_input_id": self.id, "question_id": question.id}
         lines = []
         for item, rating in ratings.items():
@@ -173,7 +173,7 @@ class SurveyUserInput(models.Model):
         return lines or [{**common, "skipped": True}]
 
     def _mark_done(self):
-        super()._mark_done()
+        result = super()._mark_done()
         answers = self.filtered("survey_id.library_company_id")
         reasons = answers._get_reasons_to_set_aside()
         for answer in answers:
@@ -185,6 +185,7 @@ class SurveyUserInput(models.Model):
                 }
             )
         answers._note_interests()
+        return result
 
     def _agrees(self, flag):
         """Whether the first choice was chosen of a question with this flag."""
@@ -247,8 +248,9 @@ class SurveyUserInput(models.Model):
         done.activity_ids.unlink()
         done.message_unsubscribe(done.message_partner_ids.ids)
         done.user_input_line_ids.filtered(
-            lambda line: line.answer_type
-            in ("char_box", "text_box", "date", "datetime")
+            lambda line: (
+                line.answer_type in ("char_box", "text_box", "date", "datetime")
+            )
         ).unlink()
         blank = dict.fromkeys(
             (

@@ -34,13 +34,16 @@ class SurveyUserInputLine(models.Model):
 
     @api.depends("library_gap_level", "matrix_row_id.value", "value_scale")
     def _compute_display_name(self):
-        super()._compute_display_name()
-        levels = dict(self._fields["library_gap_level"]._description_selection(self.env))
+        result = super()._compute_display_name()
+        levels = dict(
+            self._fields["library_gap_level"]._description_selection(self.env)
+        )
         for line in self.filtered("library_gap_level"):
             level = levels[line.library_gap_level]
             if line.library_gap_level != "no_opinion":
                 level = f"{level} {line.value_scale}"
             line.display_name = f"{line.matrix_row_id.value}: {level}"
+        return result
 
     def _get_gap_ratings(self):
         """:return: of these lines the ratings by item id and level; True for no

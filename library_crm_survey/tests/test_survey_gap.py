@@ -153,7 +153,9 @@ class TestGapQuestion(SurveyCommon):
             ]
         ]
         answers[2].library_set_aside = "inverted"
-        (data,) = self.gap._prepare_statistics(self.survey.user_input_ids.user_input_line_ids)
+        (data,) = self.gap._prepare_statistics(
+            self.survey.user_input_ids.user_input_line_ids
+        )
         kind, things = data["table_data"]
         self.assertEqual(
             [kind[name] for name in ("minimum", "desired", "perceived", "count")],
@@ -310,17 +312,24 @@ class TestGapByKeyboard(GapPages):
         with self._open(self.url) as browser:
             self._wait(
                 browser,
-                "!!document.querySelector('button[type=submit]:not(.disabled)')",
+                "!!document.querySelector("
+                "'.o_survey_form button[type=submit]:not(.disabled)')",
             )
             for _press in range(20):
                 self._press(browser, "Tab")
-                if self._ask(browser, "!!document.activeElement.closest('.o_library_gap')"):
+                if self._ask(
+                    browser, "!!document.activeElement.closest('.o_library_gap')"
+                ):
                     break
-            self.assertTrue(self._ask(browser, "document.activeElement.type == 'checkbox'"))
+            self.assertTrue(
+                self._ask(browser, "document.activeElement.type == 'checkbox'")
+            )
             wide = "document.documentElement.scrollWidth > window.innerWidth"
             self.assertFalse(self._ask(browser, wide))
             # The first item: by numbers; the hint comes, and goes.
-            hint = "!document.querySelector('.o_library_gap_hint span').matches('.d-none')"
+            hint = (
+                "!document.querySelector('.o_library_gap_hint span').matches('.d-none')"
+            )
             self._press(browser, "Tab", "8", "Tab", "5")
             self._wait(browser, hint)
             self._press(browser, "9", "Tab", "4")
@@ -347,8 +356,7 @@ class TestGapByKeyboard(GapPages):
             )
             self._press(browser, "6", "Tab", "3", "Tab", "Enter")
             self._wait(
-                browser,
-                "document.querySelectorAll('.o_library_gap_item').length == 1"
+                browser, "document.querySelectorAll('.o_library_gap_item').length == 1"
             )
         self.assertEqual(
             self.answer.user_input_line_ids._get_gap_ratings(),

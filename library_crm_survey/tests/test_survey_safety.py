@@ -1,5 +1,4 @@
 from odoo.tests import HttpCase, tagged
-from odoo.tools import mute_logger
 
 from .common import SurveyCommon
 
@@ -195,7 +194,9 @@ class TestErasedPatron(SurveyCommon):
         for trace in (name, "amal.idris", token, "1984"):
             self.assertNotIn(trace, rows)
         for records in (answer, answer.user_input_line_ids):
-            self.assertEqual(records.create_uid + records.write_uid, self.env.ref("base.user_root"))
+            self.assertEqual(
+                records.create_uid + records.write_uid, self.env.ref("base.user_root")
+            )
             self.assertEqual({record.create_date.day for record in records}, {1})
         self.assertTrue(partner.exists())
         self.assertEqual(kept.library_patron_id, self.bruno)

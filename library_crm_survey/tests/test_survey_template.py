@@ -21,7 +21,9 @@ class TestSurveyTemplates(SurveyCommon):
         self.assertEqual(len(self.templates), 7)
         for template in self.templates:
             with self.subTest(template.title):
-                survey = self._use(template.get_external_id()[template.id].split("_", 4)[4])
+                survey = self._use(
+                    template.get_external_id()[template.id].split("_", 4)[4]
+                )
                 self.assertEqual(survey.title, template.title)
                 self.assertEqual(survey.library_company_id, self.library)
                 self.assertEqual(survey.user_id, self.manager)
@@ -37,9 +39,7 @@ class TestSurveyTemplates(SurveyCommon):
         self.assertFalse(self.templates.filtered("active"))
         self.assertFalse(self.templates.library_company_id)
         action = self.env.ref("library_crm_survey.survey_survey_action")
-        found = self.env["survey.survey"].search(
-            [("library_company_id", "!=", False)]
-        )
+        found = self.env["survey.survey"].search([("library_company_id", "!=", False)])
         self.assertFalse(found & self.templates)
         self.assertIn("library_company_id", action.domain)
 
@@ -70,7 +70,9 @@ class TestSurveyTemplates(SurveyCommon):
         for name in ("outcome", "outcome_followup"):
             survey = self._use(name)
             self.assertEqual(
-                survey.question_ids.filtered("library_metric").mapped("library_outcome"),
+                survey.question_ids.filtered("library_metric").mapped(
+                    "library_outcome"
+                ),
                 ["knowledge", "confidence", "application", "awareness"],
             )
 
@@ -82,7 +84,9 @@ class TestSurveyTemplates(SurveyCommon):
         chosen = question.suggested_answer_ids
         self.assertIn("Chess test", chosen.mapped("value"))
         self.assertNotIn("Hidden test", chosen.mapped("value"))
-        self.assertEqual(chosen.mapped("value"), chosen.library_interest_id.mapped("name"))
+        self.assertEqual(
+            chosen.mapped("value"), chosen.library_interest_id.mapped("name")
+        )
 
     def test_copy_speaks_all_languages_of_the_template(self):
         self.env["res.lang"]._activate_lang("de_DE")
@@ -106,9 +110,7 @@ class TestExitSurvey(SurveyCommon):
             cls.amal, cls.env.ref("library_crm.library_consent_purpose_survey")
         )
         cls.library.email = "library@test.example.com"
-        cls.survey = cls._make_survey(
-            cls.WHY, library_occasion="membership_cancelled"
-        )
+        cls.survey = cls._make_survey(cls.WHY, library_occasion="membership_cancelled")
         cls.memberships = cls._create_membership() + cls._create_membership(cls.bruno)
         cls.moved, cls.deceased, cls.plan_change = (
             cls.env.ref(f"library_crm.library_membership_reason_{name}")
