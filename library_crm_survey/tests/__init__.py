@@ -1,5 +1,6 @@
 from . import (
     test_survey_answer,
+    test_survey_demo,
     test_survey_gap,
     test_survey_invite,
     test_survey_question,

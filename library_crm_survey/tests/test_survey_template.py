@@ -1,4 +1,9 @@
+import re
+
+import polib
+
 from odoo.tests import tagged
+from odoo.tools import file_path, html2plaintext
 
 from .common import SurveyCommon
 
@@ -87,6 +92,37 @@ class TestSurveyTemplates(SurveyCommon):
         self.assertEqual(
             chosen.mapped("value"), chosen.library_interest_id.mapped("name")
         )
+
+    def test_what_patrons_read_is_translated(self):
+        texts = self._get_texts()
+        self.assertGreater(len(texts), 100)
+        for code in ("ar", "de", "es", "fr", "it", "nl"):
+            with self.subTest(code):
+                file = polib.pofile(file_path(f"library_crm_survey/i18n/{code}.po"))
+                translated = {
+                    entry.msgid: entry.msgstr for entry in file if entry.msgstr
+                }
+                self.assertFalse(texts - translated.keys())
+                for text, translation in translated.items():
+                    self.assertEqual(
+                        sorted(re.findall(r"%\(\w+\)s", text)),
+                        sorted(re.findall(r"%\(\w+\)s", translation)),
+                    )
+
+    def _get_texts(self):
+        """:return: all that somebody reads who answers one of the templates"""
+        questions = self.templates.question_and_page_ids
+        choices = questions.suggested_answer_ids + questions.matrix_row_ids
+        messages = self.templates.mapped("description")
+        messages += self.templates.mapped("description_done")
+        return {
+            *self.templates.mapped("title"),
+            *questions.mapped("title"),
+            *choices.mapped("value"),
+            *(" ".join(html2plaintext(message).split()) for message in messages),
+            *questions[0]._prepare_gap_labels().values(),
+            *sum(questions[0]._prepare_scale_labels().values(), ()),
+        } - {""}
 
     def test_copy_speaks_all_languages_of_the_template(self):
         self.env["res.lang"]._activate_lang("de_DE")
