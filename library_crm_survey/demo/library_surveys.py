@@ -85,6 +85,7 @@ class DemoSurveys:
         survey = template._copy_with_title(
             {
                 "library_company_id": self.company.id,
+                "lang_ids": False,
                 "user_id": self.env.ref("base.user_admin").id,
             }
         )
