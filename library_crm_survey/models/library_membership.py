@@ -2,7 +2,7 @@ from odoo import models
 
 
 class LibraryMembership(models.Model):
-    """Grown-ups who leave are asked why, if they agreed to surveys."""
+    """Who leaves is asked why, if they agreed to surveys; children are not."""
 
     _inherit = "library.membership"
 
@@ -26,9 +26,7 @@ class LibraryMembership(models.Model):
                 limit=1,
             )
             partners = self.env["library.consent"]._filter_reachable(
-                memberships.patron_id.filtered(
-                    lambda patron: not patron.is_minor
-                ).partner_id,
+                memberships.patron_id.partner_id,
                 self.env.ref("library_crm.library_consent_purpose_survey"),
                 company=company,
             )

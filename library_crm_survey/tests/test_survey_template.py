@@ -173,7 +173,8 @@ class TestExitSurvey(SurveyCommon):
         self.assertFalse(self._cancel(self.plan_change))
 
     def test_children_are_not_asked(self):
-        self.amal.birth_date = "2020-01-01"
+        """Not even where the guardian agreed to surveys for them."""
+        self.amal.write({"birth_date": "2020-01-01", "guardian_id": self.bruno.id})
         self.assertTrue(self.amal.is_minor)
         self.assertFalse(self._cancel(self.moved))
 
