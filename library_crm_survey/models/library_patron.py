@@ -19,6 +19,20 @@ class LibraryPatron(models.Model):
         help="Surveys that the patron has completed.",
     )
 
+    def unlink(self):
+        """What patrons answered goes on counting; that it was they does not."""
+        if not self.env.context.get("library_merge"):
+            self.sudo().survey_input_ids._anonymise()
+        return super().unlink()
+
+    def _merge(self, others):
+        """What others answered goes with them; their contacts are merged only later,
+        so until then nothing would lead from an answer to its patron."""
+        answers = others.survey_input_ids
+        result = super()._merge(others)
+        answers.library_patron_id = self
+        return result
+
     def _compute_survey_input_count(self):
         """The desk may know that somebody answered, not what: hence sudo for the
         count of patrons who are already readable."""
