@@ -1,1 +1,16 @@
-from . import library_patron, survey_survey, survey_user_input
+from . import (
+    crm_lead,
+    library_journey_event,
+    library_journey_step,
+    library_patron,
+    library_survey_gate,
+    library_survey_invitation,
+    library_survey_roll,
+    library_survey_round,
+    mail_mail,
+    mailing_mailing,
+    res_company,
+    survey_question,
+    survey_survey,
+    survey_user_input,
+)
