@@ -4,8 +4,8 @@
   for 50,000 patrons (``LIBRARY_BENCH_INVITED``) of 60,000, each with a link of its own;
   drawing the sample, asking for consent and looking who was asked lately included.
   Against the faster of two: ``survey.invite`` of Odoo's survey, which makes an answer
-  for each contact, and mass mailing of a text without a link, which asks nobody for
-  consent. In turns; a part of the round is the median of the parts, and drawing is
+  for each contact, and mass mailing of the same text with one link for all, which asks
+  nobody for consent. In turns; a part of the round is the median of the parts, and drawing is
   shared out among all mails.
 """
 
@@ -72,6 +72,10 @@ def invite_figures(env):
     )
     # A small round, too, has a batch a turn at least.
     type(asking_round)._BATCH = min(asking_round._BATCH, INVITED // TURNS)
+    asking_round._check_mails()
+    asking_round.mailing_id.body_html = bench_engage.BODY.replace(
+        "href='https://www.example.com/a'", "t-att-href='object.survey_link'"
+    )
     env.cr.commit()
     drawing = bench_engage.timed(env, asking_round.action_start)
     bench_engage.vacuum(env, "library_survey_invitation")

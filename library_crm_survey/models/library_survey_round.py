@@ -792,7 +792,8 @@ class LibrarySurveyRound(models.Model):
             "<p>%s</p>"
             '<p><t t-out="object.company_id.name"/></p>'
         ) % (self.env._("Hello"), plea, self.env._("Answer"), privacy)
-        sender = "{{ object.company_id.email_formatted or user.email_formatted }}"
+        # No template: it is the same for all, and would be read for each mail.
+        sender = self.company_id.email_formatted or self.env.user.email_formatted
         return {
             "name": f"{self.name}: {subject}",
             "subject": subject,

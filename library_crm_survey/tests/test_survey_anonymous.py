@@ -213,27 +213,6 @@ class TestSurveyAnonymous(SurveyCommon, HttpCase, MockEmail):
         page = self.url_open(sent)
         self.assertEqual(page.headers["Referrer-Policy"], "no-referrer")
 
-    def test_page_moves_the_voucher_from_the_address_into_the_form(self):
-        self._run_job()
-        voucher = self._get_voucher(self.asking_round, self.patrons[0])
-        # Made before the browser waits for them.
-        for asset in re.findall(
-            r'"(/web/assets/[^"]+)"', self.url_open(self.door).text
-        ):
-            self.url_open(asset, timeout=120)
-        form = "document.querySelector('.o_library_survey_voucher')"
-        self.browser_js(
-            f"{self.door}#{voucher}",
-            f"""
-            const {{ value }} = {form}.elements.voucher;
-            if (location.hash || value !== "{voucher}") {{
-                throw new Error(`${{location}} ${{value}}`);
-            }}
-            console.log("test successful");
-            """,
-            ready=f"{form}?.elements.voucher.value",
-        )
-
     def test_reader_who_is_logged_in_leaves_no_trace_in_the_answer(self):
         self._run_job()
         self.portal.password = "library_portal"
