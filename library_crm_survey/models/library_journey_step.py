@@ -43,11 +43,12 @@ class LibraryJourneyStep(models.Model):
             self._own_mailings()
         return result
 
-    def _prepare_mailing_values(self):
-        values = super()._prepare_mailing_values()
-        if self.kind != "survey":
-            return values
-        return {**values, **self.survey_round_id._prepare_mailing_values()}
+    def action_edit_mail(self):
+        """The mail of a survey begins with the text and the link of its round."""
+        name = self.env.context.get("library_mail", "mailing_id")
+        if self.kind == "survey" and not self[name]:
+            self[name] = self.survey_round_id._create_mailing()
+        return super().action_edit_mail()
 
     def _check_complete(self):
         for step in self.filtered(lambda step: step.kind == "survey"):

@@ -14,7 +14,7 @@ class TestSurveyJourney(SurveyCommon, JourneyCommon):
         cls.asking_round = cls._make_round(name="After joining", kind="journey")
         cls.asking_round.action_start()
         cls.step = cls._make_step(kind="survey", survey_round_id=cls.asking_round.id)
-        cls.step.action_edit_mail()
+        cls.step.with_user(cls.manager).action_edit_mail()
 
     def test_step_sends_the_link_of_the_patron(self):
         noor = self._make_patron("Noor Haddad")

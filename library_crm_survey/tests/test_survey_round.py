@@ -164,7 +164,7 @@ class TestSurveyRound(SurveyCommon):
 
     def test_each_gets_a_mail_with_a_link_of_their_own(self):
         asking_round = self._make_round(self.amal + self.bruno)
-        asking_round.action_start()
+        asking_round.with_user(self.manager).action_start()
         self._run_job()
         mails = self._mails()
         self.assertEqual(set(mails), {"Amal Idris", "Bruno Silva"})
