@@ -11,16 +11,25 @@
     ],
     "data": [
         "security/library_crm_survey_groups.xml",
+        "security/ir.model.access.csv",
         "security/library_crm_survey_rules.xml",
         "data/library_membership_reason_data.xml",
         "data/library_survey_template_data.xml",
+        "data/ir_cron_data.xml",
         "data/mail_template_data.xml",
+        "report/library_survey_poster.xml",
         "wizard/survey_invite_views.xml",
         "views/library_membership_reason_views.xml",
         "views/survey_question_views.xml",
         "views/survey_survey_views.xml",
         "views/survey_user_input_views.xml",
         "views/survey_user_input_line_views.xml",
+        "views/library_survey_invitation_views.xml",
+        "views/library_survey_round_views.xml",
+        "views/library_survey_templates.xml",
+        "views/library_journey_views.xml",
+        "views/crm_lead_views.xml",
+        "views/res_company_views.xml",
         "views/library_patron_views.xml",
         "views/library_crm_survey_menus.xml",
         "views/survey_form_templates.xml",
@@ -28,10 +37,17 @@
     ],
     "demo": [
         "demo/library_survey_demo.xml",
+        "demo/library_survey_round_demo.xml",
     ],
     "assets": {
         "survey.survey_assets": [
             "library_crm_survey/static/src/gap_question/*",
+        ],
+        "web.assets_backend": [
+            "library_crm_survey/static/src/journey/**/*",
+        ],
+        "web.assets_frontend": [
+            "library_crm_survey/static/src/kiosk/**/*",
         ],
         "web.assets_tests": [
             "library_crm_survey/static/tests/tours/*",

@@ -151,6 +151,7 @@ class DemoSurveys:
             answer.library_set_aside = reason
         for answer in answers.filtered("partner_id"):
             answer.library_may_call = answer._agrees("library_is_call_question")
+        answers.library_patron_id._refresh_satisfaction()
 
     def _prepare_lines(self, answer, question, mood, ratings):
         """:return: values of the lines of one answer to one question"""

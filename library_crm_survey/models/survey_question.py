@@ -1,5 +1,5 @@
 from odoo import api, fields, models
-from odoo.exceptions import UserError
+from odoo.exceptions import UserError, ValidationError
 
 
 class SurveyQuestion(models.Model):
@@ -87,7 +87,8 @@ class SurveyQuestion(models.Model):
     )
     library_is_call_question = fields.Boolean(
         string="Asks Whether We May Call",
-        help="Who chooses the first choice agrees to be called about the answer.",
+        help="Who chooses the first choice agrees to be called about the answer, and "
+        "that whoever calls is told what they answered.",
     )
     library_is_interest_consent = fields.Boolean(
         string="Asks Whether We May Note Interests",
@@ -120,6 +121,21 @@ class SurveyQuestion(models.Model):
         "CHECK (question_type != 'library_gap' OR constr_mandatory IS NOT TRUE)",
         "Mandatory Answer: of a gap question “Each Item Needs an Answer” says so.",
     )
+
+    @api.constrains("library_is_call_question", "question_type")
+    def _check_library_is_call_question(self):
+        for question in self:
+            if (
+                question.library_is_call_question
+                and question.question_type != "simple_choice"
+            ):
+                raise ValidationError(
+                    self.env._(
+                        "%(question)s: whether somebody may call is a question with "
+                        "one answer to choose; the first answer means yes.",
+                        question=question.title,
+                    )
+                )
 
     # ------------------------------------------------------------
     # WHAT FOLLOWS FROM THE METRIC

@@ -48,6 +48,28 @@ class SurveySurvey(models.Model):
         index="btree_not_null",
         ondelete="set null",
     )
+    library_call_days = fields.Integer(
+        string="Call Back Within Days",
+        default=3,
+        help="Who is not satisfied and agrees to be called is called within so many "
+        "days.",
+    )
+    library_thanks_template_id = fields.Many2one(
+        "mail.template",
+        string="Thanks To the Happy",
+        domain=[("model", "=", "survey.user_input")],
+        ondelete="set null",
+        default=lambda self: self.env.ref(
+            "library_crm_survey.mail_template_thanks", raise_if_not_found=False
+        ),
+        help="Who is satisfied gets this mail, if they agreed to be written to about "
+        "surveys; empty: nobody does.",
+    )
+    library_round_count = fields.Integer(
+        string="Rounds",
+        compute="_compute_library_round_count",
+        groups="library_crm.group_library_manager",
+    )
 
     @api.depends("survey_type")
     def _compute_library_company_id(self):
@@ -58,6 +80,15 @@ class SurveySurvey(models.Model):
                 survey.library_company_id = False
             elif not survey.library_company_id:
                 survey.library_company_id = self.env.company
+
+    def _compute_library_round_count(self):
+        counts = dict(
+            self.env["library.survey.round"]._read_group(
+                [("survey_id", "in", self.ids)], ["survey_id"], ["__count"]
+            )
+        )
+        for survey in self:
+            survey.library_round_count = counts.get(survey, 0)
 
     @api.ondelete(at_uninstall=False)
     def _unlink_except_answered(self):
@@ -154,3 +185,22 @@ class SurveySurvey(models.Model):
             if template_key == f"library_{template.id}":
                 return template.action_use_template()
         return super().action_load_survey_template_sample(template_key)
+
+    # ------------------------------------------------------------
+    # ROUNDS OF ASKING
+    # ------------------------------------------------------------
+
+    def action_view_library_rounds(self):
+        """The rounds in which patrons were asked, and a new one."""
+        self.ensure_one()
+        return {
+            **self.env["ir.actions.actions"]._for_xml_id(
+                "library_crm_survey.library_survey_round_action"
+            ),
+            "domain": [("survey_id", "=", self.id)],
+            "context": {
+                "default_survey_id": self.id,
+                "default_name": self.title,
+                "default_company_id": self.library_company_id.id,
+            },
+        }

@@ -1,9 +1,15 @@
 from . import (
+    test_access,
+    test_survey_anonymous,
     test_survey_answer,
     test_survey_demo,
     test_survey_gap,
     test_survey_invite,
+    test_survey_journey,
+    test_survey_kiosk,
+    test_survey_loop,
     test_survey_question,
+    test_survey_round,
     test_survey_safety,
     test_survey_template,
 )

@@ -185,7 +185,7 @@ class TestErasedPatron(SurveyCommon):
         for field in ("partner_id", "email", "nickname", "invite_token", "deadline"):
             self.assertFalse(answer[field], field)
         self.assertFalse(answer.library_patron_id)
-        self.assertFalse(answer.start_datetime or answer.end_datetime)
+        self.assertEqual((answer.start_datetime.day, answer.end_datetime.day), (1, 1))
         self.assertFalse(answer.library_may_call)
         self.assertFalse(answer.activity_ids)
         self.assertFalse(answer.message_follower_ids)

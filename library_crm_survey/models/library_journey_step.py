@@ -1,0 +1,117 @@
+from odoo import fields, models
+from odoo.exceptions import UserError
+from odoo.tools import is_html_empty
+
+
+class LibraryJourneyStep(models.Model):
+    """A step that asks: a mail with the patron's own link to a survey, for those who
+    agreed to surveys and were not asked lately."""
+
+    _inherit = "library.journey.step"
+
+    kind = fields.Selection(
+        selection_add=[("survey", "Survey")], ondelete={"survey": "cascade"}
+    )
+    survey_round_id = fields.Many2one(
+        "library.survey.round",
+        string="Round of Asking",
+        index="btree_not_null",
+        ondelete="restrict",
+        domain="[('kind', '=', 'journey'), ('company_id', '=', company_id)]",
+        help="Which survey, and how often somebody may be asked.",
+    )
+    answered_count = fields.Integer(
+        string="Answered", related="survey_round_id.answered_count"
+    )
+
+    def _own_mailings(self):
+        result = super()._own_mailings()
+        for step in self.filtered(lambda step: step.kind == "survey"):
+            mailings = step.mailing_id + step.mailing_b_id
+            mailings.write(
+                {
+                    "library_round_id": step.survey_round_id.id,
+                    "reply_to_mode": "new",
+                    "keep_archives": False,
+                }
+            )
+        return result
+
+    def write(self, vals):
+        result = super().write(vals)
+        if "survey_round_id" in vals:
+            self._own_mailings()
+        return result
+
+    def action_edit_mail(self):
+        """The mail of a survey begins with the text and the link of its round."""
+        name = self.env.context.get("library_mail", "mailing_id")
+        if self.kind == "survey" and not self[name]:
+            self[name] = self.survey_round_id._create_mailing()
+        return super().action_edit_mail()
+
+    def _check_complete(self):
+        for step in self.filtered(lambda step: step.kind == "survey"):
+            if step.survey_round_id.state != "running":
+                missing = self.env._("its round of asking is not running")
+            elif (
+                is_html_empty(step.mailing_id.body_html) or not step.mailing_id.subject
+            ):
+                missing = self.env._("its mail has no text yet")
+            else:
+                continue
+            raise UserError(
+                self.env._("%(step)s: %(missing)s.", step=step.name, missing=missing)
+            )
+        return super()._check_complete()
+
+    def _run_survey(self, enrolments):
+        """A survey comes by mail, with all that holds for mails."""
+        return self._run_mail(enrolments)
+
+    def _find_unreachable(self, enrolments):
+        """Whatever the journey is for, a survey needs the consent to surveys."""
+        if self.kind == "survey":
+            agreed = self.env["library.consent"]._filter_reachable(
+                enrolments.patron_id,
+                self.survey_round_id._get_purpose(),
+                company=self.company_id,
+            )
+            refusing = enrolments.filtered(lambda one: one.patron_id not in agreed)
+            yield "no_consent", refusing
+            enrolments -= refusing
+        yield from super()._find_unreachable(enrolments)
+
+    def _send(self, enrolments):
+        if self.kind == "survey" and enrolments:
+            if self.survey_round_id.state == "running":
+                asked = self.survey_round_id._draw(enrolments.patron_id)
+                reason = "asked_lately"
+            else:
+                asked = enrolments.patron_id.browse()
+                reason = "round_closed"
+            left_out = enrolments.filtered(lambda one: one.patron_id not in asked)
+            left_out._pass(self, "skipped", reason=reason)
+            enrolments -= left_out
+        return super()._send(enrolments)
+
+    def _get_picture(self):
+        picture = super()._get_picture()
+        if self.kind == "survey":
+            picture["detail"] = self.survey_round_id.survey_id.sudo().title or ""
+            shown = [
+                {
+                    "name": name,
+                    "label": self._fields[f"{name}_count"]._description_string(
+                        self.env
+                    ),
+                    "value": self[f"{name}_count"],
+                }
+                for name in ("sent", "opened", "answered")
+            ]
+            picture["numbers"] = [
+                number
+                for number in picture["numbers"]
+                for number in (shown if number["name"] == "done" else [number])
+            ]
+        return picture
