@@ -25,6 +25,33 @@ class SurveyUserInput(models.Model):
         ondelete="set null",
         groups="library_crm.group_library_user,library_crm.group_library_marketing",
     )
+    # What results are told by; it stays when nobody knows any more whose answer it is.
+    library_round_id = fields.Many2one(
+        "library.survey.round", string="Round", index="btree_not_null", readonly=True
+    )
+    library_branch_id = fields.Many2one(
+        "library.branch", string="Branch", index="btree_not_null"
+    )
+    library_service_id = fields.Many2one(
+        "library.service", string="Service", index="btree_not_null"
+    )
+    library_category_id = fields.Many2one(
+        "library.patron.category", string="Patron Category", index="btree_not_null"
+    )
+    library_answered_on = fields.Date(
+        string="Answered on",
+        index="btree_not_null",
+        help="Of an anonymous answer the first day of the month.",
+    )
+    library_set_aside = fields.Selection(
+        [
+            ("no_opinion", "More than 11 times no opinion"),
+            ("inverted", "More than 9 times the minimum above the desired"),
+        ],
+        string="Set Aside",
+        readonly=True,
+        help="Its ratings of service quality are counted, and left out of the means.",
+    )
 
     @api.depends(
         "email",
