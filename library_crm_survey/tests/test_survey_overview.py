@@ -40,7 +40,7 @@ class TestSurveyOverview(SurveyResultCommon):
     def test_headline_tells_figure_margin_and_number_of_answers(self):
         self._answer_scale(self.nps, [10] * 60 + [8] * 20 + [3] * 20)
         text = self._text(self._overview())
-        self.assertIn("NPS +40 ± 16 100 answers", text)
+        self.assertIn("NPS +40 ± 15 100 answers", text)
         self.assertIn("60 % promoters, 20 % passives, 20 % detractors", text)
 
     def test_too_few_answers_are_not_told(self):
@@ -81,7 +81,7 @@ class TestSurveyOverview(SurveyResultCommon):
         page = html.fromstring(str(self._overview().body))
         [trend] = page.find_class("o_library_survey_trend")
         lines = [line.get("points") for line in trend.iter("polyline")]
-        self.assertEqual(lines, ["0.0,0.0 112.0,0.0", "448.0,0.0 560.0,0.0"])
+        self.assertEqual(lines, ["0.0,0.0 60.0,0.0", "240.0,0.0 300.0,0.0"])
         [title] = [node.text_content() for node in trend.iter("title")]
         self.assertIn("Feb 2026", title)
         self.assertNotIn("Mar 2026", title)

@@ -26,7 +26,7 @@ SCORES = (
 #: The scale of a question about service quality.
 GAP_SCALE = (1, 9)
 #: The picture of a trend, in its own units.
-TREND_WIDTH, TREND_HEIGHT = 560, 120
+TREND_WIDTH, TREND_HEIGHT = 300, 110
 
 
 class LibrarySurveyOverview(models.TransientModel):
@@ -127,29 +127,29 @@ class LibrarySurveyOverview(models.TransientModel):
     def _prepare_values(self):
         """:return: what the page shows, by the names of its template"""
         self.ensure_one()
-        total, months, outcomes, tables = self._read_satisfaction()
+        asked, total, months, outcomes, tables = self._read_satisfaction()
         items, dimensions, whole = self._read_gaps()
         return {
             "overview": self,
             "chosen": self._get_chosen(),
             "fewest_answers": FEWEST_ANSWERS,
             "fewest_in_cell": FEWEST_IN_CELL,
-            "scores": [self._prepare_score(total, *score) for score in SCORES],
+            "scores": [self._prepare_score(total, *score) for score in asked],
             "outcomes": outcomes,
             "trends": [
                 trend
-                for score in SCORES
+                for score in asked
                 if (trend := self._prepare_trend(months, *score))
             ],
             "tables": tables,
             "score_names": [
-                self._get_label("library.survey.result", name) for name, *_ in SCORES
+                self._get_label("library.survey.result", name) for name, *_ in asked
             ],
             "gap_items": items,
             "gap_dimensions": dimensions,
             "gap_whole": whole,
             "set_aside": self._read_set_aside(),
-            "is_empty": not total["__count"] and not items,
+            "is_empty": not asked and not items,
         }
 
     def _get_chosen(self):
@@ -167,8 +167,9 @@ class LibrarySurveyOverview(models.TransientModel):
     def _read_satisfaction(self):
         """All the figures on recommendation, satisfaction, effort and outcome.
 
-        :return: of all answers, by month, by kind of outcome, and a table for each
-            dimension that is not chosen already and has something to tell
+        :return: the scores that were asked for; figures of all answers, by month, by
+            kind of outcome, and a table for each dimension that is not chosen already
+            and tells groups apart
         """
         Result = self.env["library.survey.result"]
         specs = {"__count": "__count", **Result._get_figure_specs()}
@@ -192,7 +193,9 @@ class LibrarySurveyOverview(models.TransientModel):
         whole = total[0][1] if total else dict.fromkeys(specs, False)
         for groups in (months, *tables):
             self._hide_remainder(whole, groups)
+        asked = [score for score in SCORES if whole[score[2]]]
         return (
+            asked,
             whole,
             [(month, figures) for [month], figures in months],
             [
@@ -209,7 +212,7 @@ class LibrarySurveyOverview(models.TransientModel):
                                 "name": group.sudo().display_name,
                                 "scores": [
                                     self._prepare_score(figures, *score)
-                                    for score in SCORES
+                                    for score in asked
                                 ],
                             }
                             for [group], figures in groups
@@ -219,7 +222,7 @@ class LibrarySurveyOverview(models.TransientModel):
                     ),
                 }
                 for name, groups in zip(dimensions, tables, strict=True)
-                if any(group for [group], _figures in groups)
+                if sum(bool(group) for [group], _figures in groups) > 1
             ],
         )
 
