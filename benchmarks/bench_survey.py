@@ -62,7 +62,9 @@ def results_figures(env):
     manager = new_test_user(env, "bench_manager", "library_crm.group_library_manager")
     env.cr.commit()
     overview = (
-        env["library.survey.overview"].with_user(manager).create({"survey_id": survey.id})
+        env["library.survey.overview"]
+        .with_user(manager)
+        .create({"survey_id": survey.id})
     )
     env.cr.commit()
     params = {

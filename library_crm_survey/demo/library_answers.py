@@ -130,9 +130,7 @@ class DemoAnswers:
         answered = datetime.combine(self.today, time(12)) - timedelta(days=days_ago)
         branch = self.random.choice(self.branches)
         mood = (
-            self.random.gauss(0, 1)
-            + (365 - days_ago) / 600
-            + (branch.id % 5 - 2) / 5
+            self.random.gauss(0, 1) + (365 - days_ago) / 600 + (branch.id % 5 - 2) / 5
         )
         recommend, satisfied, learned, confident, quality, better = questions
 

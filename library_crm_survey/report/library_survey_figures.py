@@ -72,7 +72,9 @@ class LibrarySurveyFigures(models.AbstractModel):
     def _sql_figure(self, kind, column):
         """:return: the figure of a column of scores, NULL where it may not be told"""
         if kind in ("count", "distinct"):
-            count = SQL("COUNT(%s)" if kind == "count" else "COUNT(DISTINCT %s)", column)
+            count = SQL(
+                "COUNT(%s)" if kind == "count" else "COUNT(DISTINCT %s)", column
+            )
             return SQL(
                 "CASE WHEN %(count)s >= %(fewest)s THEN %(count)s END",
                 count=count,

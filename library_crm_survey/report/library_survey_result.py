@@ -79,8 +79,8 @@ class LibrarySurveyResult(models.Model):
         string="NPS",
         readonly=True,
         aggregator="avg",
-        help="Promoters (9 and 10) less detractors (0 to 6), in percent of the answers; "
-        "hidden below 10 answers.",
+        help="Promoters (9 and 10) less detractors (0 to 6), in percent of the "
+        "answers; hidden below 10 answers.",
     )
     nps_margin = fields.Float(
         string="NPS ±",

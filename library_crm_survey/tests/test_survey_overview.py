@@ -106,7 +106,8 @@ class TestSurveyOverview(SurveyResultCommon):
             cells[1:], ["10", "6.00", "9.00", "4.00 ± 0.00", "-2.00", "-5.00"]
         )
         self.assertIn(
-            "Better than desired", next(by_item["Friendly staff"].iter("title")).text_content()
+            "Better than desired",
+            next(by_item["Friendly staff"].iter("title")).text_content(),
         )
         self.assertIn("Affect of service", by_item)
         self.assertIn("All items", by_item)

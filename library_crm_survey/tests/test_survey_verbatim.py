@@ -40,9 +40,7 @@ class TestSurveyVerbatim(SurveyResultCommon):
             "Open on Sundays",
         )
         self.assertEqual(
-            self._search(
-                ("library_branch_id", "=", self.north.id)
-            ).library_verbatim,
+            self._search(("library_branch_id", "=", self.north.id)).library_verbatim,
             "Too loud",
         )
         self.assertEqual(

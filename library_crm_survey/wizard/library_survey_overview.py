@@ -402,9 +402,7 @@ class LibrarySurveyOverview(models.TransientModel):
     def _prepare_gap(self, figures):
         """:return: the zone of tolerance of an item and where what people perceive
         lies, as the page shows it"""
-        levels = {
-            name: figures[name] for name in ("minimum", "desired", "perceived")
-        }
+        levels = {name: figures[name] for name in ("minimum", "desired", "perceived")}
         lowest, highest = GAP_SCALE
         places = {
             f"{name}_place": round(100 * (value - lowest) / (highest - lowest), 1)
