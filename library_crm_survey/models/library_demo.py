@@ -7,7 +7,7 @@ class LibraryDemo(models.AbstractModel):
     _inherit = "library.demo"
 
     @api.model
-    def _make_survey_answers(self):
+    def _make_yearly_answers(self):
         """Make the answers once; where they are already there, nothing happens."""
         if self.env.ref(
             "library_crm_survey.demo_survey_yearly", raise_if_not_found=False

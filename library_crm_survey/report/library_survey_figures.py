@@ -154,7 +154,8 @@ class LibrarySurveyFigures(models.AbstractModel):
 
     @api.model
     def _without_empty_groups(self, rows, groupby, aggregates):
-        """Leave out the groups of which no figure is told: views would draw a zero."""
+        """Leave out the groups of which no figure is told: a graph would draw a zero.
+        Who asks without groups gets the one row that they expect."""
         places = [
             len(groupby) + place
             for place, spec in enumerate(aggregates)
@@ -163,6 +164,21 @@ class LibrarySurveyFigures(models.AbstractModel):
         if not groupby or not places:
             return rows
         return [row for row in rows if any(row[place] is not False for place in places)]
+
+    @api.model
+    @api.readonly
+    def formatted_read_group(self, domain, groupby=(), aggregates=(), *args, **kwargs):
+        groups = super().formatted_read_group(
+            domain, groupby, aggregates, *args, **kwargs
+        )
+        figures = [spec for spec in aggregates if spec != "__count"]
+        if groupby or not figures:
+            return groups
+        return [
+            group
+            for group in groups
+            if any(group[spec] is not False for spec in figures)
+        ]
 
     @api.model
     @api.readonly

@@ -119,8 +119,9 @@ class LibrarySurveyGapResult(models.Model):
     def _table_query(self):
         """The levels of an item stand in a line each, and are brought together here.
 
-        Everything is joined before it is grouped, and grouped by keys, so that the
-        database applies the conditions of a search to the answers, not to the groups.
+        Answers are joined before the lines are grouped, and the group has the key of
+        the answer, so that the database applies the conditions of a search to answers
+        and not to groups; what is only told by is joined afterwards.
         Cost: one pass over the lines of the answers that are looked for.
         """
         levels = ("minimum", "desired", "perceived")
@@ -130,10 +131,11 @@ class LibrarySurveyGapResult(models.Model):
                    branch_id, service_id, patron_category_id, question_id, item_id,
                    dimension,
                    %(kept)s,
-                   CASE WHEN is_kept THEN level_perceived END AS perceived_margin,
-                   CASE WHEN is_kept THEN level_perceived - level_minimum END
+                   CASE WHEN is_kept THEN level_perceived END::float8
+                       AS perceived_margin,
+                   CASE WHEN is_kept THEN level_perceived - level_minimum END::float8
                        AS adequacy,
-                   CASE WHEN is_kept THEN level_perceived - level_desired END
+                   CASE WHEN is_kept THEN level_perceived - level_desired END::float8
                        AS superiority,
                    CASE WHEN is_kept THEN (level_minimum > level_desired)::int END
                        AS inverted,
@@ -144,46 +146,44 @@ class LibrarySurveyGapResult(models.Model):
                    set_aside_reason
               FROM (
                     SELECT grouped.*,
+                           survey.library_company_id AS company_id,
+                           asked.segment_id,
+                           item.matrix_question_id AS question_id,
+                           item.library_dimension AS dimension,
                            set_aside_reason IS NULL
                            AND level_minimum + level_desired + level_perceived
                                IS NOT NULL AS is_kept
                       FROM (
                             SELECT min(line.id) AS id,
-                                   answer.library_answered_on AS date,
-                                   survey.library_company_id AS company_id,
+                                   line.matrix_row_id AS item_id,
+                                   answer.id AS answer_id,
                                    answer.survey_id,
+                                   answer.library_answered_on AS date,
                                    answer.library_round_id AS round_id,
-                                   asked.segment_id,
                                    answer.library_branch_id AS branch_id,
                                    answer.library_service_id AS service_id,
                                    answer.library_category_id AS patron_category_id,
-                                   item.matrix_question_id AS question_id,
-                                   item.id AS item_id,
-                                   item.library_dimension AS dimension,
-                                   answer.id AS answer_id,
                                    answer.library_set_aside AS set_aside_reason,
                                    bool_or(line.library_gap_level = 'no_opinion')
                                        AS is_without,
                                    %(levels)s
                               FROM survey_user_input_line line
-                              JOIN survey_question_answer item
-                                ON item.id = line.matrix_row_id
                               JOIN survey_user_input answer
                                 ON answer.id = line.user_input_id
-                              JOIN survey_survey survey ON survey.id = answer.survey_id
-                         LEFT JOIN library_survey_round asked
-                                ON asked.id = answer.library_round_id
                              WHERE line.library_gap_level IS NOT NULL
                                AND answer.state = 'done'
                                AND answer.test_entry IS NOT TRUE
-                               AND survey.library_company_id IS NOT NULL
-                          GROUP BY answer.id, item.id, survey.id, asked.id
+                          GROUP BY answer.id, line.matrix_row_id
                            ) grouped
+                      JOIN survey_survey survey ON survey.id = grouped.survey_id
+                      JOIN survey_question_answer item ON item.id = grouped.item_id
+                 LEFT JOIN library_survey_round asked ON asked.id = grouped.round_id
+                     WHERE survey.library_company_id IS NOT NULL
                    ) rated
             """,
             kept=SQL(", ").join(
                 SQL(
-                    "CASE WHEN is_kept THEN %s END AS %s",
+                    "CASE WHEN is_kept THEN %s END::float8 AS %s",
                     SQL.identifier(f"level_{level}"),
                     SQL.identifier(level),
                 )
@@ -192,7 +192,7 @@ class LibrarySurveyGapResult(models.Model):
             levels=SQL(", ").join(
                 SQL(
                     "max(line.value_scale) FILTER (WHERE line.library_gap_level = %s)"
-                    "::float8 AS %s",
+                    " AS %s",
                     level,
                     SQL.identifier(f"level_{level}"),
                 )

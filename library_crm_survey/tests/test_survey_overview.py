@@ -29,6 +29,9 @@ class TestSurveyOverview(SurveyResultCommon):
     def _text(self, overview):
         return " ".join(html.fromstring(str(overview.body)).text_content().split())
 
+    def _labels(self, model, name):
+        return dict(self.env[model]._fields[name]._description_selection(self.env))
+
     def _answer_gaps(self, times=10, **values):
         for _time in range(times):
             self._answer(
@@ -109,15 +112,17 @@ class TestSurveyOverview(SurveyResultCommon):
             "Better than desired",
             next(by_item["Friendly staff"].iter("title")).text_content(),
         )
-        self.assertIn("Affect of service", by_item)
+        dimensions = self._labels("survey.question.answer", "library_dimension")
+        self.assertIn(dimensions["affect"], by_item)
         self.assertIn("All items", by_item)
 
     def test_answers_set_aside_are_counted_by_reason(self):
         self._answer_gaps()
         self._answer_gaps(6, library_set_aside="inverted")
         text = self._text(self._overview())
-        self.assertIn("minimum above the desired: 6", text)
-        self.assertIn("no opinion: fewer than 5", text)
+        reasons = self._labels("survey.user_input", "library_set_aside")
+        self.assertIn(f"{reasons['inverted']}: 6", text)
+        self.assertIn(f"{reasons['no_opinion']}: fewer than 5", text)
 
     def test_item_with_script_is_text(self):
         self.quiet.value = "<script>alert(1)</script>"

@@ -179,6 +179,16 @@ class TestSurveyResult(SurveyResultCommon):
             results.web_read_group(domain, ["branch_id"], ["nps:avg"])["groups"], []
         )
 
+    def test_graph_draws_no_zero_where_a_figure_is_hidden(self):
+        self._answer_scale(self.nps, [10] * 9)
+        results = self._results().with_context(allowed_company_ids=self.library.ids)
+        specs = ["__count", "nps:avg"]
+        for groupby in ([], ["branch_id"], ["date:month"]):
+            self.assertEqual(results.formatted_read_group([], groupby, specs), [])
+        self._answer_scale(self.nps, [10])
+        [total] = results.formatted_read_group([], [], specs)
+        self.assertEqual(total["nps:avg"], 100)
+
     def test_one_answer_is_read_by_nobody(self):
         self._answer_scale(self.nps, [10] * 20)
         line = self.survey.user_input_ids[0].user_input_line_ids

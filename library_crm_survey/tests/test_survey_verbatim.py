@@ -48,6 +48,17 @@ class TestSurveyVerbatim(SurveyResultCommon):
             "Too loud",
         )
 
+    def test_newest_words_come_first(self):
+        self.survey.user_input_ids[0].library_answered_on = "2026-04-01"
+        lines = self._search()
+        newest = lines.search(
+            [("id", "in", lines.ids)], order="library_answered_on desc, id desc"
+        )
+        self.assertEqual(
+            newest.mapped("library_answered_on"),
+            sorted(lines.mapped("library_answered_on"), reverse=True),
+        )
+
     def test_words_are_not_for_marketing_and_desk(self):
         for user in (self.desk, self.marketing):
             with self.assertRaises(AccessError):

@@ -249,6 +249,7 @@ class LibrarySurveyOverview(models.TransientModel):
         """
         Gap = self.env["library.survey.gap.result"]
         specs = Gap._get_figure_specs()
+        del specs["set_aside"]  # counting different ones would sort all ratings
         by_item, by_dimension, total = Gap._read_grouping_sets(
             self._get_domain(),
             [["dimension", "item_id"], ["dimension"], []],
@@ -314,8 +315,9 @@ class LibrarySurveyOverview(models.TransientModel):
         """:return: a figure as text; an em dash where it is hidden"""
         if value is False or value is None:
             return "—"
+        value = round(value, digits) or 0.0  # never a minus before nothing
         text = formatLang(self.env, value, digits=digits)
-        return f"+{text}" if sign and round(value, digits) > 0 else text
+        return f"+{text}" if sign and value > 0 else text
 
     @api.model
     def _prepare_score(self, figures, name, margin, answers, scale, digits):
@@ -328,7 +330,7 @@ class LibrarySurveyOverview(models.TransientModel):
             "help": Result._fields[name]._description_help(self.env),
             "value": self._format(value, digits, sign=lowest < 0),
             "margin": self._format(figures[margin], digits),
-            "answers": figures[answers] or 0,
+            "answers": figures[answers] and self._format(figures[answers], 0),
             "is_hidden": value is False,
             "place": value is not False
             and round(100 * (value - lowest) / (highest - lowest), 1),
@@ -420,9 +422,10 @@ class LibrarySurveyOverview(models.TransientModel):
             "margin": self._format(figures["perceived_margin"], 2),
             "adequacy": self._format(figures["adequacy"], 2, sign=True),
             "superiority": self._format(figures["superiority"], 2, sign=True),
-            "answers": figures["answers"],
-            "inverted": figures["inverted"],
-            "no_opinion": figures["no_opinion"],
+            **{
+                name: self._format(figures[name], 0)
+                for name in ("answers", "inverted", "no_opinion")
+            },
             "verdict": verdict,
             "verdict_name": verdict_name,
         }
