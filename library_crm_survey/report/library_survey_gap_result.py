@@ -124,12 +124,20 @@ class LibrarySurveyGapResult(models.Model):
         and not to groups; what is only told by is joined afterwards.
         Cost: one pass over the lines of the answers that are looked for.
         """
-        levels = ("minimum", "desired", "perceived")
+        levels = {
+            level: SQL(
+                "max(line.value_scale) FILTER (WHERE line.library_gap_level = %s)",
+                level,
+            )
+            for level in ("minimum", "desired", "perceived")
+        }
         return SQL(
             """
-            SELECT rated.id, date, company_id, survey_id, round_id, segment_id,
-                   branch_id, service_id, patron_category_id, question_id, item_id,
-                   dimension,
+            SELECT grouped.*,
+                   survey.library_company_id AS company_id,
+                   asked.segment_id,
+                   item.matrix_question_id AS question_id,
+                   item.library_dimension AS dimension,
                    %(kept)s,
                    CASE WHEN is_kept THEN level_perceived END::float8
                        AS perceived_margin,
@@ -142,44 +150,35 @@ class LibrarySurveyGapResult(models.Model):
                    CASE WHEN is_kept THEN 1 END AS answers,
                    (is_without AND set_aside_reason IS NULL)::int AS no_opinion,
                    CASE WHEN set_aside_reason IS NOT NULL THEN answer_id END
-                       AS set_aside,
-                   set_aside_reason
+                       AS set_aside
               FROM (
-                    SELECT grouped.*,
-                           survey.library_company_id AS company_id,
-                           asked.segment_id,
-                           item.matrix_question_id AS question_id,
-                           item.library_dimension AS dimension,
-                           set_aside_reason IS NULL
-                           AND level_minimum + level_desired + level_perceived
-                               IS NOT NULL AS is_kept
-                      FROM (
-                            SELECT min(line.id) AS id,
-                                   line.matrix_row_id AS item_id,
-                                   answer.id AS answer_id,
-                                   answer.survey_id,
-                                   answer.library_answered_on AS date,
-                                   answer.library_round_id AS round_id,
-                                   answer.library_branch_id AS branch_id,
-                                   answer.library_service_id AS service_id,
-                                   answer.library_category_id AS patron_category_id,
-                                   answer.library_set_aside AS set_aside_reason,
-                                   bool_or(line.library_gap_level = 'no_opinion')
-                                       AS is_without,
-                                   %(levels)s
-                              FROM survey_user_input_line line
-                              JOIN survey_user_input answer
-                                ON answer.id = line.user_input_id
-                             WHERE line.library_gap_level IS NOT NULL
-                               AND answer.state = 'done'
-                               AND answer.test_entry IS NOT TRUE
-                          GROUP BY answer.id, line.matrix_row_id
-                           ) grouped
-                      JOIN survey_survey survey ON survey.id = grouped.survey_id
-                      JOIN survey_question_answer item ON item.id = grouped.item_id
-                 LEFT JOIN library_survey_round asked ON asked.id = grouped.round_id
-                     WHERE survey.library_company_id IS NOT NULL
-                   ) rated
+                    SELECT min(line.id) AS id,
+                           line.matrix_row_id AS item_id,
+                           answer.id AS answer_id,
+                           answer.survey_id,
+                           answer.library_answered_on AS date,
+                           answer.library_round_id AS round_id,
+                           answer.library_branch_id AS branch_id,
+                           answer.library_service_id AS service_id,
+                           answer.library_category_id AS patron_category_id,
+                           answer.library_set_aside AS set_aside_reason,
+                           bool_or(line.library_gap_level = 'no_opinion')
+                               AS is_without,
+                           answer.library_set_aside IS NULL
+                               AND %(sum)s IS NOT NULL AS is_kept,
+                           %(levels)s
+                      FROM survey_user_input_line line
+                      JOIN survey_user_input answer
+                        ON answer.id = line.user_input_id
+                     WHERE line.library_gap_level IS NOT NULL
+                       AND answer.state = 'done'
+                       AND answer.test_entry IS NOT TRUE
+                  GROUP BY answer.id, line.matrix_row_id
+                   ) grouped
+              JOIN survey_survey survey ON survey.id = grouped.survey_id
+              JOIN survey_question_answer item ON item.id = grouped.item_id
+         LEFT JOIN library_survey_round asked ON asked.id = grouped.round_id
+             WHERE survey.library_company_id IS NOT NULL
             """,
             kept=SQL(", ").join(
                 SQL(
@@ -189,13 +188,9 @@ class LibrarySurveyGapResult(models.Model):
                 )
                 for level in levels
             ),
+            sum=SQL(" + ").join(levels.values()),
             levels=SQL(", ").join(
-                SQL(
-                    "max(line.value_scale) FILTER (WHERE line.library_gap_level = %s)"
-                    " AS %s",
-                    level,
-                    SQL.identifier(f"level_{level}"),
-                )
-                for level in levels
+                SQL("%s AS %s", rating, SQL.identifier(f"level_{level}"))
+                for level, rating in levels.items()
             ),
         )
