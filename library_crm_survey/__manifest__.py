@@ -17,13 +17,19 @@
         "data/library_survey_template_data.xml",
         "data/ir_cron_data.xml",
         "data/mail_template_data.xml",
+        "report/library_survey_overview_templates.xml",
+        "report/library_survey_overview_report.xml",
         "report/library_survey_poster.xml",
+        "report/library_survey_result_views.xml",
+        "report/library_survey_gap_result_views.xml",
         "wizard/survey_invite_views.xml",
         "views/library_membership_reason_views.xml",
         "views/survey_question_views.xml",
         "views/survey_survey_views.xml",
         "views/survey_user_input_views.xml",
         "views/survey_user_input_line_views.xml",
+        "wizard/library_survey_overview_views.xml",
+        "views/digest_digest_views.xml",
         "views/library_survey_invitation_views.xml",
         "views/library_survey_round_views.xml",
         "views/library_survey_templates.xml",
@@ -34,6 +40,8 @@
         "views/library_crm_survey_menus.xml",
         "views/survey_form_templates.xml",
         "views/survey_results_templates.xml",
+        "data/digest_data.xml",
+        "data/spreadsheet_dashboard_data.xml",
     ],
     "demo": [
         "demo/library_survey_demo.xml",
@@ -45,9 +53,13 @@
         ],
         "web.assets_backend": [
             "library_crm_survey/static/src/journey/**/*",
+            "library_crm_survey/static/src/overview/*.scss",
         ],
         "web.assets_frontend": [
             "library_crm_survey/static/src/kiosk/**/*",
+        ],
+        "web.report_assets_common": [
+            "library_crm_survey/static/src/overview/*.scss",
         ],
         "web.assets_tests": [
             "library_crm_survey/static/tests/tours/*",

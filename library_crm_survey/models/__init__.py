@@ -1,5 +1,6 @@
 from . import (
     crm_lead,
+    digest_digest,
     library_demo,
     library_journey_event,
     library_journey_step,

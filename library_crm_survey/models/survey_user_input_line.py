@@ -1,9 +1,11 @@
 from odoo import api, fields, models
+from odoo.fields import Domain
 
 
 class SurveyUserInputLine(models.Model):
     """A rating of a gap question is a line of its own: item, level and a number from 1
-    to 9. *No opinion* is a skipped line of the item."""
+    to 9. *No opinion* is a skipped line of the item. What people wrote is searched, and
+    read beside when and where they wrote it."""
 
     _inherit = "survey.user_input.line"
 
@@ -17,6 +19,17 @@ class SurveyUserInputLine(models.Model):
         string="Level",
         readonly=True,
     )
+
+    library_verbatim = fields.Text(
+        string="In Their Words",
+        compute="_compute_library_verbatim",
+        search="_search_library_verbatim",
+    )
+    library_answered_on = fields.Date(related="user_input_id.library_answered_on")
+    library_round_id = fields.Many2one(related="user_input_id.library_round_id")
+    library_branch_id = fields.Many2one(related="user_input_id.library_branch_id")
+    library_service_id = fields.Many2one(related="user_input_id.library_service_id")
+    library_category_id = fields.Many2one(related="user_input_id.library_category_id")
 
     _library_gap_rating = models.Constraint(
         """CHECK (
@@ -44,6 +57,18 @@ class SurveyUserInputLine(models.Model):
                 level = f"{level} {line.value_scale}"
             line.display_name = f"{line.matrix_row_id.value}: {level}"
         return result
+
+    @api.depends("value_text_box", "value_char_box")
+    def _compute_library_verbatim(self):
+        for line in self:
+            line.library_verbatim = line.value_text_box or line.value_char_box
+
+    def _search_library_verbatim(self, operator, value):
+        if operator in Domain.NEGATIVE_OPERATORS:
+            return NotImplemented
+        return Domain("value_text_box", operator, value) | Domain(
+            "value_char_box", operator, value
+        )
 
     def _get_gap_ratings(self):
         """:return: of these lines the ratings by item id and level; True for no
