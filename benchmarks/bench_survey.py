@@ -6,8 +6,8 @@ many answered, against the bare SQL that could do it.
   drawing the sample, asking for consent and looking who was asked lately included.
   Against the faster of two: ``survey.invite`` of Odoo's survey, which makes an answer
   for each contact, and mass mailing of the same text with one link for all, which asks
-  nobody for consent. In turns; a part of the round is the median of the parts, and drawing is
-  shared out among all mails.
+  nobody for consent. In turns; a part of the round is the median of the parts, and
+  drawing is shared out among all mails.
 - ``results_vs_sql``: the page of results, drawn, for a manager with the record rules,
   over 200,000 answers (``LIBRARY_BENCH_ANSWERS``) of a year with two scores and a
   question about the quality of six items (``LIBRARY_BENCH_ITEMS``); against three
@@ -223,7 +223,7 @@ def results_figures(env):
     for _round in range(ROUNDS):
         theirs.append(bench_engage.timed(env, lambda: ask(GAPS)))
         ours.append(
-            timed(
+            bench_engage.timed(
                 env,
                 lambda: Gap.formatted_read_grouping_sets(
                     domain, [[], ["dimension"], ["dimension", "item_id"]], specs

@@ -724,6 +724,11 @@ class LibraryJourneyStep(models.Model):
         )
         return enrolments._put_off(dict(rows))
 
+    def _sends_mail(self):
+        """Whether it writes to people, as a forecast counts it; a hook for other
+        kinds."""
+        return self.kind == "mail"
+
     def _find_unreachable(self, enrolments):
         """Who can not be written to now, and why.
 

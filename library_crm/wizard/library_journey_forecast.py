@@ -136,7 +136,7 @@ class LibraryJourneyForecast(models.TransientModel):
         """Whoever comes to a mail within the time, whatever may keep it from them."""
         today = fields.Date.context_today(self)
         mails = []
-        for step in journey.step_ids.filtered(lambda step: step.kind == "mail"):
+        for step in journey.step_ids.filtered(lambda step: step._sends_mail()):
             late = step._LATE if step.timing == "occasion" else timedelta()
             rows = self.env.execute_query(
                 SQL(
@@ -171,12 +171,18 @@ class LibraryJourneyForecast(models.TransientModel):
 
     def _leave_out_unreachable(self, journey, mails):
         """Leave out whom the engine would leave out, asking where it asks."""
-        gone = set()
-        patrons = self._get_patrons(mails)
-        for batch in split_every(1000, patrons.ids, patrons.browse):
-            for _reason, left_out in mails[0].step._find_unreachable_patrons(batch):
-                gone.update(left_out.ids)
-        return [mail for mail in mails if mail.patron_id not in gone]
+        by_kind = defaultdict(list)
+        for mail in mails:
+            by_kind[mail.step.kind].append(mail)
+        kept = []
+        for of_kind in by_kind.values():
+            gone = set()
+            patrons = self._get_patrons(of_kind)
+            for batch in split_every(1000, patrons.ids, patrons.browse):
+                left_out = of_kind[0].step._find_unreachable_patrons(batch)
+                gone.update(patron.id for _reason, some in left_out for patron in some)
+            kept += [mail for mail in of_kind if mail.patron_id not in gone]
+        return kept
 
     def _hold_to_cap(self, journey, mails):
         """Put off what would be too much in a week, as ``_wait_for_cap`` does, and with

@@ -69,18 +69,24 @@ class LibraryJourneyStep(models.Model):
         """A survey comes by mail, with all that holds for mails."""
         return self._run_mail(enrolments)
 
-    def _find_unreachable(self, enrolments):
+    def _sends_mail(self):
+        return self.kind == "survey" or super()._sends_mail()
+
+    def _find_unreachable_patrons(self, patrons):
         """Whatever the journey is for, a survey needs the consent to surveys."""
         if self.kind == "survey":
             agreed = self.env["library.consent"]._filter_reachable(
-                enrolments.patron_id,
-                self.survey_round_id._get_purpose(),
-                company=self.company_id,
+                patrons, self.survey_round_id._get_purpose(), company=self.company_id
             )
-            refusing = enrolments.filtered(lambda one: one.patron_id not in agreed)
-            yield "no_consent", refusing
-            enrolments -= refusing
-        yield from super()._find_unreachable(enrolments)
+            yield "no_consent", patrons - agreed
+            patrons = agreed
+        yield from super()._find_unreachable_patrons(patrons)
+
+    def _group(self, enrolments):
+        """Each of a household has a link of their own."""
+        if self.kind == "survey":
+            return {enrolment: enrolment for enrolment in enrolments}
+        return super()._group(enrolments)
 
     def _send(self, enrolments):
         if self.kind == "survey" and enrolments:

@@ -2,7 +2,8 @@ from odoo import models
 
 
 class LibraryMembership(models.Model):
-    """Who leaves is asked why, if they agreed to surveys; children are not."""
+    """Who leaves is asked why, if they agreed to surveys and were not asked lately;
+    children are not."""
 
     _inherit = "library.membership"
 
@@ -25,15 +26,17 @@ class LibraryMembership(models.Model):
                 order="library_version desc, id desc",
                 limit=1,
             )
-            partners = self.env["library.consent"]._filter_reachable(
-                memberships.patron_id.partner_id,
-                self.env.ref("library_crm.library_consent_purpose_survey"),
-                company=company,
+            if not survey or not company.email_formatted:
+                continue
+            invite = self.env["survey.invite"].create(
+                self._prepare_exit_invite_values(
+                    survey, memberships.patron_id.partner_id
+                )
             )
-            if survey and partners and company.email_formatted:
-                self.env["survey.invite"].create(
-                    self._prepare_exit_invite_values(survey, partners)
-                ).action_invite()
+            partners, _emails = invite._filter_library_reachable(invite.partner_ids, [])
+            if partners:
+                invite.partner_ids = partners
+                invite.action_invite()
 
     def _prepare_exit_invite_values(self, survey, partners):
         template = self.env.ref("library_crm_survey.mail_template_exit_invite")

@@ -74,3 +74,12 @@ class TestSurveyJourney(RoundCommon, JourneyCommon):
         picture = self.step._get_picture()
         self.assertEqual(picture["detail"], "How was your visit?")
         self.assertIn("answered", [number["name"] for number in picture["numbers"]])
+
+    def test_forecast_counts_who_agreed_to_surveys(self):
+        noor, _mara = self._make_patron("Noor Haddad"), self._make_patron("Mara Lind")
+        self._agree(noor)
+        self._start()
+        journey = self.step.journey_id
+        action = journey.with_user(self.manager).action_forecast()
+        rows = self.env["library.journey.forecast"].search(action["domain"])
+        self.assertEqual(rows.patron_id, noor)

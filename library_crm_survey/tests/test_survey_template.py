@@ -178,6 +178,11 @@ class TestExitSurvey(SurveyCommon):
         self.assertTrue(self.amal.is_minor)
         self.assertFalse(self._cancel(self.moved))
 
+    def test_who_was_asked_lately_leaves_in_peace(self):
+        self._begin(self._make_survey(self.WHY))
+        self.assertFalse(self._cancel(self.moved))
+        self.assertEqual(set(self.memberships.mapped("state")), {"cancelled"})
+
     def test_closed_survey_is_not_sent(self):
         self.survey.active = False
         self.assertFalse(self._cancel(self.moved))
