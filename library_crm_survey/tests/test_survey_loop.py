@@ -57,11 +57,11 @@ class TestSurveyLoop(RoundCommon):
             self.assertEqual(bool(self._request(answer)), unhappy, score)
 
     def test_low_satisfaction_and_high_effort_are_unhappy(self):
-        self.recommend.write({"scale_min": 1, "scale_max": 5})
         for metric, scores in [
             ("csat", {1: True, 2: True, 3: False, 5: False}),
             ("effort", {1: False, 3: False, 4: True, 5: True}),
         ]:
+            self.survey.user_input_ids.unlink()
             self.recommend.library_metric = metric
             for score, unhappy in scores.items():
                 answer = self._answer(self.amal, score=score, call=True)

@@ -87,7 +87,12 @@ class TestMetrics(SurveyCommon):
 
     def test_choice_of_another_question_is_refused(self):
         call, other = self._make_survey(
-            self.CALL, {**self.CALL, "question_type": "multiple_choice"}
+            self.CALL,
+            {
+                **self.CALL,
+                "question_type": "multiple_choice",
+                "library_is_call_question": False,
+            },
         ).question_ids
         own, foreign = call.suggested_answer_ids[0], other.suggested_answer_ids[0]
         self.assertFalse(call.validate_question(str(own.id)))
