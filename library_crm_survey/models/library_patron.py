@@ -152,7 +152,7 @@ class LibraryPatron(models.Model):
             return {}
         self.env["survey.user_input"].flush_model()
         self.env["survey.user_input.line"].flush_model()
-        self.env["survey.question"].flush_model(["library_metric"])
+        self.env["survey.question"].flush_model()
         rows = self.env.execute_query(
             SQL(
                 """
