@@ -54,7 +54,12 @@ class MailingMailing(models.Model):
         help="The mail is a step of this journey, and sent by it alone.",
     )
     library_is_private = fields.Boolean(
-        related="library_journey_id.is_private", store=True, string="Private"
+        related="library_journey_id.is_private",
+        store=True,
+        string="Private",
+        # Said here as well, for addons that know of more than journeys.
+        help="Being on this journey tells when somebody was born or what they used, so "
+        "marketing sees its numbers and no names.",
     )
     library_view_id = fields.Many2one(
         "ir.ui.view",

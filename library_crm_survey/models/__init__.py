@@ -1,1 +1,22 @@
-from . import library_patron, survey_survey, survey_user_input
+from . import (
+    crm_lead,
+    digest_digest,
+    library_demo,
+    library_journey_event,
+    library_journey_step,
+    library_membership,
+    library_membership_reason,
+    library_patron,
+    library_survey_gate,
+    library_survey_invitation,
+    library_survey_roll,
+    library_survey_round,
+    mail_mail,
+    mailing_mailing,
+    res_company,
+    survey_question,
+    survey_question_answer,
+    survey_survey,
+    survey_user_input,
+    survey_user_input_line,
+)

@@ -1,1 +1,20 @@
-from . import test_survey_answer, test_survey_invite
+from . import (
+    test_access,
+    test_survey_anonymous,
+    test_survey_answer,
+    test_survey_dashboard,
+    test_survey_demo,
+    test_survey_gap,
+    test_survey_gap_result,
+    test_survey_invite,
+    test_survey_journey,
+    test_survey_kiosk,
+    test_survey_loop,
+    test_survey_overview,
+    test_survey_question,
+    test_survey_result,
+    test_survey_round,
+    test_survey_safety,
+    test_survey_template,
+    test_survey_verbatim,
+)

@@ -1,1 +1,1 @@
-from . import survey_invite
+from . import library_survey_overview, survey_invite

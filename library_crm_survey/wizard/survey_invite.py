@@ -1,11 +1,12 @@
 from odoo import api, fields, models
 from odoo.exceptions import UserError
-from odoo.tools.mail import email_split_and_format
+from odoo.tools.mail import email_normalize, email_split_and_format
 
 
 class SurveyInvite(models.TransientModel):
-    """Of patrons, only those who agreed to surveys are invited to one of a library.
-    What is no library's (an exam of the staff) is not asked about."""
+    """Of patrons, only those who agreed to surveys and were not asked lately are
+    invited to one of a library. What is no library's (an exam of the staff) is not
+    asked about."""
 
     _inherit = "survey.invite"
 
@@ -22,7 +23,7 @@ class SurveyInvite(models.TransientModel):
             invite.library_reach = (
                 self.env._(
                     "%(refused)s of %(total)s are left out: patrons who did not agree "
-                    "to surveys.",
+                    "to surveys, or were asked lately.",
                     refused=refused,
                     total=total,
                 )
@@ -41,9 +42,17 @@ class SurveyInvite(models.TransientModel):
             return partners, emails
         Consent = self.env["library.consent"]
         purpose = self._get_library_purpose()
+        partners = Consent._filter_reachable(partners, purpose, company=company)
+        emails = Consent._filter_reachable_emails(emails, purpose, company=company)
+        tired = self._get_asked_lately(partners, emails)
+        tired_emails = set(tired.mapped("email_normalized"))
         return (
-            Consent._filter_reachable(partners, purpose, company=company),
-            Consent._filter_reachable_emails(emails, purpose, company=company),
+            partners - tired.partner_id,
+            [
+                email
+                for email in emails
+                if email_normalize(email, strict=False) not in tired_emails
+            ],
         )
 
     def _send_mail(self, answer):
@@ -60,13 +69,26 @@ class SurveyInvite(models.TransientModel):
     def _get_library_purpose(self):
         return self.env.ref("library_crm.library_consent_purpose_survey")
 
+    def _get_asked_lately(self, partners, emails):
+        """The patrons among the invited who are to be left in peace. Inviting again to
+        the same survey is a reminder."""
+        company = self.survey_id.library_company_id.sudo()
+        patrons = self.env["library.consent"]._get_patrons_of(
+            partners, {email_normalize(email, strict=False) for email in emails}
+        )
+        asked = self.env["library.survey.invitation"]._query_asked_lately(
+            company.library_survey_fatigue_days, patrons, but_survey=self.survey_id
+        )
+        asked_ids = {patron_id for (patron_id,) in self.env.execute_query(asked)}
+        return patrons.filtered(lambda patron: patron.id in asked_ids)
+
     def _prepare_answers(self, partners, emails):
         partners, emails = self.sudo()._filter_library_reachable(partners, emails)
         if not partners and not emails:
             raise UserError(
                 self.env._(
-                    "Recipients: none of them agreed to be asked in surveys. Choose "
-                    "others, or share the link of the survey."
+                    "Recipients: none of them agreed to be asked in surveys, or they "
+                    "were asked lately. Choose others, or share the link of the survey."
                 )
             )
         return super()._prepare_answers(partners, emails)

@@ -1,0 +1,1 @@
+from . import library_survey, survey

@@ -1,0 +1,92 @@
+from odoo import http
+from odoo.http import request
+
+OPTIONS = {"type": "http", "auth": "public", "website": True, "sitemap": False}
+OPTIONS["multilang"] = False
+
+
+class LibrarySurvey(http.Controller):
+    """The door of a round of asking. Where patrons were asked by mail the voucher comes
+    behind the ``#`` of the link, is put into the form by the page and handed in with
+    it: it is never part of an address that a web server writes down. Nothing is changed
+    by following a link; only by sending the form."""
+
+    def _render(self, asking_round, problem=None, status=200, **values):
+        response = request.render(
+            "library_crm_survey.survey_door",
+            {
+                "res_company": (asking_round.company_id or request.env.company).sudo(),
+                "asking_round": asking_round,
+                "survey": asking_round.survey_id,
+                "problem": problem,
+                **values,
+            },
+            status=status,
+        )
+        response.headers["Cache-Control"] = "no-store"
+        response.headers["Referrer-Policy"] = "no-referrer"
+        response.headers["X-Robots-Tag"] = "noindex"
+        return response
+
+    @http.route("/library/survey", methods=["GET"], **OPTIONS)
+    def library_survey_none(self, **kwargs):
+        """A link that was cut off on its way."""
+        none = request.env["library.survey.round"].sudo()
+        return self._render(none, "wrong", status=404)
+
+    @http.route("/library/survey/<string:token>", methods=["GET"], **OPTIONS)
+    def library_survey_door(self, token, **kwargs):
+        asking_round = request.env["library.survey.round"]._find_by_token(token)
+        if not asking_round:
+            return self._render(asking_round, "wrong", status=404)
+        is_open = asking_round.state in ("running", "paused")
+        return self._render(asking_round, None if is_open else "closed")
+
+    @http.route("/library/survey/<string:token>", methods=["POST"], **OPTIONS)
+    def library_survey_begin(self, token, voucher=None, **kwargs):
+        asking_round = request.env["library.survey.round"]._find_by_token(token)
+        if not asking_round:
+            return self._render(asking_round, "wrong", status=404)
+        answer, problem = asking_round._begin(
+            voucher, request.httprequest.remote_addr or ""
+        )
+        if problem == "used":
+            answer = self._find_begun(asking_round)
+        if not answer:
+            status = {"busy": 429, "closed": 200, "used": 200}.get(problem, 404)
+            return self._render(asking_round, problem, status=status)
+        return request.redirect(
+            f"/survey/{answer.survey_id.access_token}/{answer.access_token}", code=303
+        )
+
+    def _find_begun(self, asking_round):
+        """The form that this browser was handed out and has not finished: Odoo leaves
+        its token there, so that one can go on after an interruption."""
+        survey = asking_round.survey_id
+        token = request.cookies.get(f"survey_{survey.access_token}")
+        return asking_round.env["survey.user_input"].search(
+            [
+                ("access_token", "=", token or ""),
+                ("library_round_id", "=", asking_round.id),
+                ("state", "!=", "done"),
+            ],
+            limit=1,
+        )
+
+    @http.route("/library/kiosk/<string:token>", methods=["GET"], **OPTIONS)
+    def library_kiosk(self, token, **kwargs):
+        """The screen in the branch: the same door in a frame, which goes back to the
+        start after an answer, and when nobody is there any more."""
+        asking_round = request.env["library.survey.round"]._find_by_token(token)
+        if asking_round.kind != "kiosk":
+            return self._render(asking_round.browse(), "wrong", status=404)
+        response = request.render(
+            "library_crm_survey.survey_kiosk",
+            {
+                "res_company": asking_round.company_id.sudo(),
+                "asking_round": asking_round,
+                "door": f"/library/survey/{token}",
+            },
+        )
+        response.headers["Cache-Control"] = "no-store"
+        return response

@@ -1,0 +1,5 @@
+from . import (
+    library_survey_figures,
+    library_survey_gap_result,
+    library_survey_result,
+)

@@ -1,0 +1,85 @@
+from odoo.exceptions import UserError
+from odoo.tests import tagged
+
+from odoo.addons.library_crm.tests.test_journey import JourneyCommon
+
+from .common import RoundCommon
+
+
+@tagged("post_install", "-at_install")
+class TestSurveyJourney(RoundCommon, JourneyCommon):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.asking_round = cls._make_round(name="After joining", kind="journey")
+        cls.asking_round.action_start()
+        cls.step = cls._make_step(kind="survey", survey_round_id=cls.asking_round.id)
+        cls.step.with_user(cls.manager).action_edit_mail()
+
+    def test_step_sends_the_link_of_the_patron(self):
+        noor = self._make_patron("Noor Haddad")
+        self._agree(noor)
+        self._start()
+        [(subject, name)] = self._run()
+        self.assertIn("How was your visit?", subject)
+        self.assertEqual(name, "Noor Haddad")
+        voucher = self._get_voucher(self.asking_round, noor)
+        self.assertIn(f"#{voucher}", self._mails()["Noor Haddad"].body_html)
+        answer, _problem = self.asking_round._begin(voucher)
+        self._fill_in(answer)
+        self.assertEqual(answer.library_patron_id, noor)
+        self.assertEqual(self.step.answered_count, 1)
+
+    def test_consent_to_surveys_is_needed_whatever_the_journey_is_for(self):
+        noor = self._make_patron("Noor Haddad")
+        self._start()
+        self.assertFalse(self._run())
+        event = self._enrolment(noor).event_ids
+        self.assertEqual((event.what, event.reason), ("skipped", "no_consent"))
+
+    def test_who_was_asked_lately_is_left_out_and_goes_on(self):
+        noor = self._make_patron("Noor Haddad")
+        self._agree(noor)
+        self._make_round(noor, name="Other").action_start()
+        self._start()
+        self.assertFalse(self._run())
+        enrolment = self._enrolment(noor)
+        event = enrolment.event_ids
+        self.assertEqual((event.what, event.reason), ("skipped", "asked_lately"))
+        self.assertEqual(enrolment.state, "done")
+
+    def test_patron_who_comes_again_is_asked_again_and_answers_again(self):
+        asking_round = self.asking_round
+        asking_round.fatigue_days = 0
+        first = asking_round._draw(self.amal)
+        self.assertEqual(first, self.amal)
+        answer, _problem = asking_round._begin(
+            self._get_voucher(asking_round, self.amal)
+        )
+        self._fill_in(answer)
+        old_voucher = self._get_voucher(asking_round, self.amal)
+        self.assertEqual(asking_round._draw(self.amal), self.amal)
+        self.env.invalidate_all()
+        self.assertEqual(asking_round._begin(old_voucher)[1], "wrong")
+        again, problem = asking_round._begin(self._get_voucher(asking_round, self.amal))
+        self.assertFalse(problem)
+        self.assertNotEqual(again, answer)
+
+    def test_journey_does_not_start_before_its_round(self):
+        self.asking_round.action_pause()
+        with self.assertRaisesRegex(UserError, "not running"):
+            self._start()
+
+    def test_picture_shows_how_many_answered(self):
+        picture = self.step._get_picture()
+        self.assertEqual(picture["detail"], "How was your visit?")
+        self.assertIn("answered", [number["name"] for number in picture["numbers"]])
+
+    def test_forecast_counts_who_agreed_to_surveys(self):
+        noor, _mara = self._make_patron("Noor Haddad"), self._make_patron("Mara Lind")
+        self._agree(noor)
+        self._start()
+        journey = self.step.journey_id
+        action = journey.with_user(self.manager).action_forecast()
+        rows = self.env["library.journey.forecast"].search(action["domain"])
+        self.assertEqual(rows.patron_id, noor)
