@@ -253,22 +253,22 @@ class LibraryLoyaltyRule(models.Model):
         ).get(self.service_category, env._("any service"))
         if self.event not in USE_EVENTS:
             return env._(
-                "%(points)s points: %(event)s",
+                "+%(points)s: %(event)s",
                 points=self.points,
                 event=labels.get(self.event, ""),
             )
         words = {
             "use": (
-                env._("%(points)s points for each use of %(what)s")
+                env._("+%(points)s for each use of %(what)s")
                 if self.per == "use"
-                else env._("%(points)s points for each day with %(what)s")
+                else env._("+%(points)s for each day with %(what)s")
             ),
-            "first_use": env._("%(points)s points for the first use ever of %(what)s"),
+            "first_use": env._("+%(points)s for the first use ever of %(what)s"),
             "streak": env._(
-                "%(points)s points for %(weeks)s weeks one after another with %(what)s"
+                "+%(points)s for %(weeks)s weeks one after another with %(what)s"
             ),
             "variety": env._(
-                "%(points)s points for %(services)s different services in a month"
+                "+%(points)s for %(services)s different services in a month"
             ),
         }
         return words[self.event] % {

@@ -54,7 +54,10 @@ class LoyaltyHistory(models.Model):
     )
     library_note = fields.Char(string="Reason", readonly=True)
     library_points = fields.Float(
-        string="Points", compute="_compute_library_points", help="Added or taken."
+        string="Points",
+        compute="_compute_library_points",
+        digits=(16, 0),
+        help="Added or taken.",
     )
     library_patron_id = fields.Many2one(
         related="card_id.library_patron_id",

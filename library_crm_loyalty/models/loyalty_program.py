@@ -344,6 +344,7 @@ class LoyaltyProgram(models.Model):
                        AND %(is_open)s
                    ) difference
               JOIN library_loyalty_rule rule ON rule.id = difference.rule_id
+          ORDER BY difference.date, difference.card_id
             """,
             wanted=wanted,
             program=self.id,

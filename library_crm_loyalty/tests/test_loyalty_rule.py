@@ -320,7 +320,7 @@ class TestLoyaltyRule(LoyaltyCommon):
         rule = self._loan_rule(points=3, cap_day=6, cap_week=12)
         self.assertEqual(
             rule.in_words,
-            f"3 points for each use of {self.loan.name} · at most 6 a day, 12 a week",
+            f"+3 for each use of {self.loan.name} · at most 6 a day, 12 a week",
         )
         rule.write({"multiplier": 2, "multiplier_from": "2024-05-01"})
         self.assertIn("2 times 05/01/2024 – …", rule.in_words)
