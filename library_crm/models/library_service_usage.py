@@ -297,18 +297,32 @@ class LibraryServiceUsage(models.Model):
                        AND (patron.last_use_date < last_use.date
                             OR patron.last_use_date IS NULL)
                 )
+                %(effects)s
                 SELECT count(*) FROM added
                 """,
                 rows=rows,
                 on_conflict=SQL() if are_new else leave_out,
                 age_band=self._sql_age_band(),
                 roll_up=self._sql_roll_up(SQL("added"), 1),
+                effects=SQL("").join(
+                    SQL(", %s AS (%s)", SQL.identifier(name), statement)
+                    for name, statement in self._get_insert_effects().items()
+                ),
             )
         )
         self.invalidate_model()
         self.env["library.service.usage.month"].invalidate_model()
         self.env["library.patron"].invalidate_model(["last_use_date"])
         return added
+
+    @api.model
+    def _get_insert_effects(self):
+        """Statements that go with ``insert_rows``, by name, which read the rows
+        ``added``; a hook.
+
+        :rtype: dict[str, SQL]
+        """
+        return {}
 
     def _roll_up(self, sign=1):
         """Add these rows to the figures of their months; with -1 take them out."""

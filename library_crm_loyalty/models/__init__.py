@@ -1,1 +1,11 @@
-from . import library_patron, loyalty_card
+from . import (
+    library_loyalty_due,
+    library_loyalty_occasion,
+    library_loyalty_rule,
+    library_loyalty_tier,
+    library_patron,
+    library_service_usage,
+    loyalty_card,
+    loyalty_history,
+    loyalty_program,
+)

@@ -1,6 +1,8 @@
 from collections import defaultdict
 
 from odoo import api, fields, models
+from odoo.exceptions import UserError
+from odoo.tools import SQL
 
 
 class LoyaltyCard(models.Model):
@@ -9,9 +11,25 @@ class LoyaltyCard(models.Model):
     The card of one library's programme belongs to that library's patron. The card of
     a programme that all libraries share has a patron where its holder is patron of
     one library only.
+
+    Of a library's own programme the points are the sum of the lines of the ledger, and
+    a patron has one card.
     """
 
     _inherit = "loyalty.card"
+
+    #: What a line of the ledger is made of, with the types of the columns.
+    _LIBRARY_LINE = {
+        "card_id": "int4",
+        "description": "text",
+        "library_kind": "varchar",
+        "library_rule_id": "int4",
+        "library_key": "varchar",
+        "library_date": "date",
+        "library_usage_id": "int4",
+        "library_note": "varchar",
+        "points": "float8",
+    }
 
     library_patron_id = fields.Many2one(
         "library.patron",
@@ -22,9 +40,53 @@ class LoyaltyCard(models.Model):
         ondelete="set null",
         groups="library_crm.group_library_user,library_crm.group_library_marketing",
     )
+    points = fields.Float(default=0)
+    is_library = fields.Boolean(
+        string="Of a Library Programme",
+        compute="_compute_is_library",
+        store=True,
+        precompute=True,
+    )
+    library_joined_on = fields.Date(
+        string="Takes Part Since",
+        compute="_compute_library_joined_on",
+        store=True,
+        readonly=False,
+        precompute=True,
+        help="Use from this day on earns points.",
+    )
+    library_tier_id = fields.Many2one(
+        "library.loyalty.tier",
+        string="Tier",
+        readonly=True,
+        copy=False,
+        index="btree_not_null",
+        ondelete="set null",
+    )
+    library_tier_until = fields.Date(
+        string="Keeps the Tier until",
+        readonly=True,
+        copy=False,
+        help="The patron no longer reaches the tier and has it until this day, unless "
+        "they reach it again.",
+    )
+    library_warned_on = fields.Date(
+        readonly=True,
+        copy=False,
+        help="When its holder was last told that points are about to expire.",
+    )
     user_may_change = fields.Boolean(
         compute="_compute_user_may_change",
         help="Whether the user of the moment may change the balance and send the card.",
+    )
+
+    _library_points_not_negative = models.Constraint(
+        "CHECK (is_library IS NOT TRUE OR coalesce(points, -1) >= 0)",
+        "Points: nobody can spend more than they have.",
+    )
+    _library_one_card = models.UniqueIndex(
+        "(library_patron_id, program_id) WHERE is_library AND active",
+        "Loyalty card: the patron takes part in this programme already.",
     )
 
     @api.depends("partner_id.library_patron_ids", "company_id")
@@ -60,15 +122,211 @@ class LoyaltyCard(models.Model):
             LoyaltyCard, self._filter_library_reachable()
         )._send_points_reach_communication(points_changes)
 
-    def _filter_library_reachable(self):
+    def _filter_library_reachable(self, always=False):
         """The cards whose holders a programme may write to: of patrons, those who
-        agreed to news. Where the programme writes to nobody nothing is looked up. The
-        mails remember that, and are asked again when they leave the queue."""
+        agreed to news. Where the programme writes to nobody nothing is looked up,
+        unless ``always``. The mails remember that, and are asked again when they leave
+        the queue."""
         reachable = self.browse()
         news = self.env.ref("library_crm.library_consent_purpose_news")
-        writing = self.filtered("program_id.communication_plan_ids")
+        writing = self if always else self.filtered("program_id.communication_plan_ids")
         for company, cards in writing.grouped("company_id").items():
             reachable += self.env["library.consent"]._filter_reachable(
                 cards, news, company=company
             )
         return reachable.with_context(default_library_purpose_id=news.id)
+
+    # ------------------------------------------------------------
+    # CARDS OF A LIBRARY'S PROGRAMME
+    # ------------------------------------------------------------
+
+    @api.depends("program_id")
+    def _compute_library_joined_on(self):
+        for card in self:
+            card.library_joined_on = card.library_joined_on or (
+                card.is_library
+                and fields.Date.context_today(card.with_company(card.company_id))
+            )
+
+    @api.depends("program_id.program_type")
+    def _compute_is_library(self):
+        for card in self:
+            card.is_library = card.program_id.program_type == "library"
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        cards = super().create(vals_list)
+        ours = cards.filtered("is_library")
+        if any(ours.mapped("points")):
+            self._refuse_points()
+        ours._library_reckon()
+        return cards
+
+    def write(self, vals):
+        if "points" in vals and any(self.mapped("is_library")):
+            self._refuse_points()
+        result = super().write(vals)
+        if vals.keys() & {"library_joined_on", "active", "partner_id"}:
+            self.filtered("is_library")._library_reckon()
+        return result
+
+    def _refuse_points(self):
+        raise UserError(
+            self.env._(
+                "Points are the sum of the lines of the ledger. To give or take some "
+                "by hand open the card and press Update next to its points."
+            )
+        )
+
+    def _library_reckon(self):
+        """Post what these cards have earned and not got yet, and take back what they
+        have not earned after all."""
+        self.flush_model()
+        for program, cards in self.sudo().grouped("program_id").items():
+            program._library_reckon(SQL("card.id = ANY(%s)", list(cards._ids)))
+
+    @api.model
+    def _library_post(self, lines, waive=False):
+        """Add lines to the ledger of cards and bring the points of these cards up to
+        date: whoever gives or takes points comes here, because nothing else may.
+
+        Whoever posts has locked the cards first, so two redemptions at the same moment
+        do not both see the same points: the second one waits, and is then tried again
+        by Odoo with what the first one left.
+
+        Cost: the insertion of the lines, and a new version of the row of each card.
+
+        :param lines: dicts with names of fields of the ledger (``card_id``,
+            ``description``, ``library_kind``, ``library_date``, ``library_note`` …) and
+            ``points``, above zero to give and below to take; or an SQL query whose
+            columns are named so, all of ``_LIBRARY_LINE``
+        :param bool waive: points that are gone already are not asked back: the ledger
+            says so. Else nobody can take more than there is
+        :raise UserError: if a card has fewer points than are to be taken
+        """
+        self.env.flush_all()
+        if not isinstance(lines, SQL):
+            if not lines:
+                return
+            self._library_lock_for(lines)
+            lines = self._sql_lines(lines)
+        changed = self.env.execute_query(self._sql_post(lines, waive))
+        self.invalidate_model(["points", "points_display", "history_ids"], flush=False)
+        self.env["loyalty.history"].invalidate_model(flush=False)
+        self.env["library.patron"].invalidate_model(["loyalty_points"], flush=False)
+        if changed:
+            points = {self.browse(id_): {"old": a, "new": b} for id_, a, b in changed}
+            self.concat(*points).sudo()._send_points_reach_communication(points)
+
+    @api.model
+    def _library_lock_for(self, lines):
+        """Lock the cards of these lines, in an order that keeps two from waiting for
+        each other, and see that each has the points that are taken."""
+        taken = defaultdict(float)
+        for line in lines:
+            taken[line["card_id"]] -= line["points"]
+        for card_id, points in self._library_lock(
+            SQL("card.id = ANY(%s)", list(taken))
+        ):
+            if points < taken[card_id]:
+                raise UserError(
+                    self.env._(
+                        "%(card)s has %(points)s points, %(taken)s are needed.",
+                        card=self.sudo().browse(card_id).display_name,
+                        points=int(points),
+                        taken=int(taken[card_id]),
+                    )
+                )
+
+    @api.model
+    def _library_lock(self, chosen):
+        return self.env.execute_query(
+            SQL(
+                """
+                SELECT card.id, card.points
+                  FROM loyalty_card card
+                 WHERE card.is_library AND %s
+              ORDER BY card.id
+           FOR NO KEY UPDATE
+                """,
+                chosen,
+            )
+        )
+
+    @api.model
+    def _sql_lines(self, lines):
+        return SQL(" UNION ALL ").join(
+            SQL(
+                "SELECT %s",
+                SQL(", ").join(
+                    SQL("%s::%s AS %s", line.get(name), SQL(type_), SQL(name))
+                    for name, type_ in self._LIBRARY_LINE.items()
+                ),
+            )
+            for line in lines
+        )
+
+    @api.model
+    def _sql_post(self, lines, waive):
+        names = [name for name in self._LIBRARY_LINE if name != "points"]
+        waived = {
+            "card_id": SQL("waived.card_id"),
+            "description": SQL("%s", self.env._("Already spent, not asked back")),
+            "library_kind": SQL("'corrected'"),
+            "library_date": SQL("%s::date", fields.Date.context_today(self)),
+        }
+        return SQL(
+            """
+            WITH line AS MATERIALIZED (%(lines)s),
+            change AS (
+                SELECT card_id, sum(points) AS points FROM line GROUP BY card_id
+            ),
+            waived AS (
+                SELECT change.card_id, - card.points - change.points AS points
+                  FROM change
+                  JOIN loyalty_card card ON card.id = change.card_id
+                 WHERE %(waive)s AND card.points + change.points < 0
+            ),
+            posted AS (
+                INSERT INTO loyalty_history (
+                       %(names)s, issued, used,
+                       create_uid, create_date, write_uid, write_date
+                       )
+                SELECT %(names)s, greatest(points, 0), greatest(- points, 0),
+                       %(user)s, %(now)s, %(user)s, %(now)s
+                  FROM line
+             UNION ALL
+                SELECT %(waived)s, points, 0, %(user)s, %(now)s, %(user)s, %(now)s
+                  FROM waived
+            ),
+            changed AS (
+                UPDATE loyalty_card card
+                   SET points = card.points + change.points
+                                + coalesce(waived.points, 0)
+                  FROM change
+             LEFT JOIN waived ON waived.card_id = change.card_id
+                 WHERE card.id = change.card_id
+             RETURNING card.id, card.program_id, card.points - change.points AS old,
+                       card.points AS new
+            )
+            SELECT changed.id, changed.old, changed.new
+              FROM changed
+             WHERE EXISTS (
+                    SELECT FROM loyalty_mail mail
+                     WHERE mail.program_id = changed.program_id
+                       AND mail.trigger = 'points_reach'
+                       AND mail.active
+                       AND mail.points > changed.old
+                       AND mail.points <= changed.new
+                   )
+            """,
+            lines=lines,
+            waive=waive,
+            names=SQL(", ").join(map(SQL.identifier, names)),
+            waived=SQL(", ").join(
+                waived.get(name, SQL("NULL::%s", SQL(self._LIBRARY_LINE[name])))
+                for name in names
+            ),
+            user=self.env.uid,
+            now=fields.Datetime.now(),
+        )

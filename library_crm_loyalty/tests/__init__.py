@@ -1,1 +1,7 @@
-from . import test_loyalty_card
+from . import (
+    test_access,
+    test_expiry,
+    test_ledger,
+    test_loyalty_card,
+    test_loyalty_rule,
+)

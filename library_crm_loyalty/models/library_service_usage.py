@@ -1,0 +1,49 @@
+from odoo import api, models
+from odoo.tools import SQL
+
+
+class LibraryServiceUsage(models.Model):
+    """Use earns points. What staff log shows at once; of a load the patrons are noted,
+    and a job posts their points."""
+
+    _inherit = "library.service.usage"
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        usages = super().create(vals_list)
+        usages._reckon_points(usages.patron_id)
+        return usages
+
+    def write(self, vals):
+        patrons = self.patron_id
+        result = super().write(vals)
+        self._reckon_points(patrons | self.patron_id)
+        return result
+
+    def unlink(self):
+        patrons = self.patron_id
+        result = super().unlink()
+        self._reckon_points(patrons)
+        return result
+
+    @api.model
+    def _reckon_points(self, patrons):
+        self.env["loyalty.card"].sudo().search(
+            [("library_patron_id", "in", patrons.ids), ("is_library", "=", True)]
+        )._library_reckon()
+
+    @api.model
+    def _get_insert_effects(self):
+        return {
+            **super()._get_insert_effects(),
+            "points_due": self.env["library.loyalty.due"]._sql_add(
+                SQL("SELECT patron_id FROM added")
+            ),
+        }
+
+    @api.model
+    def insert_rows(self, rows, are_new=False):
+        added = super().insert_rows(rows, are_new)
+        if added:
+            self.env.ref("library_crm_loyalty.ir_cron_reckon_points")._trigger()
+        return added

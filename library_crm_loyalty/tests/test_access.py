@@ -1,0 +1,66 @@
+from odoo.exceptions import AccessError
+from odoo.tests import tagged
+
+from .common import LoyaltyCommon
+
+ROLES = ("desk", "marketing", "manager", "employee", "portal")
+
+# What each role may do, in the order of ROLES: read, write, create, unlink. Marketing
+# sees no points, because points tell what one person uses.
+RIGHTS = {
+    "library.loyalty.due": ("", "", "", "", ""),
+    "library.loyalty.occasion": ("", "", "ru", "", ""),
+    "library.loyalty.recompute": ("", "", "rwc", "", ""),
+    "library.loyalty.rule": ("r", "", "rwcu", "", ""),
+    "library.loyalty.tier": ("r", "", "rwcu", "", ""),
+    "loyalty.card": ("r", "", "rwcu", "", ""),
+    "loyalty.history": ("r", "", "rwcu", "", ""),
+    "loyalty.program": ("r", "", "rwcu", "", ""),
+}
+OPERATIONS = {"r": "read", "w": "write", "c": "create", "u": "unlink"}
+
+
+@tagged("post_install", "-at_install")
+class TestLoyaltyAccess(LoyaltyCommon):
+    def test_each_role_may_do_what_the_design_says(self):
+        for model, rights in RIGHTS.items():
+            for role, letters in zip(ROLES, rights, strict=True):
+                records = self.env[model].with_user(getattr(self, role))
+                for letter, operation in OPERATIONS.items():
+                    with self.subTest(model, role=role, operation=operation):
+                        self.assertEqual(
+                            records.has_access(operation), letter in letters
+                        )
+
+    def test_each_model_of_this_addon_has_rights(self):
+        models = self.env["ir.model"].search([("model", "=like", "library.loyalty.%")])
+        self.assertLessEqual(set(models.mapped("model")), RIGHTS.keys())
+
+    def test_rules_and_ledgers_of_other_libraries_are_not_seen(self):
+        programme = self._create_library_programme(self.other_library)
+        rule = self._create_rule(program_id=programme.id)
+        card = self._join(self.other_patron, programme)
+        self._use(0, patron=self.other_patron, branch_id=self.other_branch.id)
+        self.assertTrue(card.history_ids)
+        for user in (self.desk, self.manager):
+            for records in (programme, rule, card, card.history_ids):
+                with self.subTest(user.login, model=records._name):
+                    mine = records.with_user(user).with_context(
+                        allowed_company_ids=self.library.ids
+                    )
+                    self.assertFalse(mine._filtered_access("read"))
+
+    def test_desk_reads_the_ledger_of_own_branches(self):
+        self._join(self.bruno)
+        self._use(0)
+        self._use(0, patron=self.bruno)
+        lines = self.env["loyalty.history"].search(
+            [("card_id.program_id", "=", self.programme.id)]
+        )
+        self.assertEqual(len(lines), 2)
+        mine = lines.with_user(self.desk).with_context(
+            allowed_company_ids=self.library.ids
+        )
+        self.assertEqual(mine._filtered_access("read"), lines[-1:])
+        with self.assertRaises(AccessError):
+            lines.with_user(self.marketing).read(["library_points"])

@@ -1,0 +1,1 @@
+from . import library_loyalty_recompute, loyalty_card_update_balance
