@@ -156,7 +156,7 @@ def place(name):
 
 #: What came with the database is none of this test's.
 DEMO_LESS = """
-env.cr.execute("TRUNCATE library_journey_event, library_journey_enrolment")
+env.cr.execute("TRUNCATE library_journey_event, library_journey_enrolment CASCADE")
 env.cr.execute("DELETE FROM mailing_trace")
 env.invalidate_all()
 """

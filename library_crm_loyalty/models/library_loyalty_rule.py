@@ -142,7 +142,7 @@ class LibraryLoyaltyRule(models.Model):
         help="This wording holds for what happened from this day on. Empty: from the "
         "beginning.",
     )
-    until = fields.Date(readonly=True, copy=False)
+    until = fields.Date(string="In Force Until", readonly=True, copy=False)
     current_id = fields.Many2one(
         "library.loyalty.rule",
         readonly=True,

@@ -17,7 +17,7 @@ class LoyaltyCardUpdateBalance(models.TransientModel):
         help="What is given often has a rule of its own.",
     )
     library_points = fields.Integer(
-        string="Points", help="Below zero: points are taken."
+        string="Points to Give", help="Below zero: points are taken."
     )
 
     @api.onchange("library_rule_id")

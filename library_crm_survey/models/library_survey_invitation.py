@@ -21,7 +21,11 @@ class LibrarySurveyInvitation(models.Model):
     _SCOPE = "library_crm_survey-voucher"
 
     round_id = fields.Many2one(
-        "library.survey.round", required=True, readonly=True, ondelete="cascade"
+        "library.survey.round",
+        required=True,
+        readonly=True,
+        index=True,
+        ondelete="cascade",
     )
     company_id = fields.Many2one(related="round_id.company_id")
     patron_id = fields.Many2one(
