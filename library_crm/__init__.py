@@ -7,6 +7,6 @@ def _uninstall_hook(env):
     env.cr.execute(
         """
         TRUNCATE library_service_usage, library_service_usage_month,
-                 library_journey_event, library_journey_enrolment
+                 library_journey_event, library_journey_enrolment CASCADE
         """
     )
