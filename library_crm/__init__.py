@@ -6,7 +6,9 @@ def _uninstall_hook(env):
     not be deleted while a row names them."""
     env.cr.execute(
         """
-        TRUNCATE library_service_usage, library_service_usage_month,
-                 library_journey_event, library_journey_enrolment CASCADE
+        TRUNCATE library_service_usage, library_service_usage_month;
+        -- Others may refer to these, and keep their rows.
+        DELETE FROM library_journey_event;
+        DELETE FROM library_journey_enrolment;
         """
     )
