@@ -28,9 +28,12 @@ class LibraryServiceUsage(models.Model):
 
     @api.model
     def _reckon_points(self, patrons):
-        self.env["loyalty.card"].sudo().search(
-            [("library_patron_id", "in", patrons.ids), ("is_library", "=", True)]
-        )._library_reckon()
+        companies = self.env["loyalty.program"]._get_library_company_ids()
+        patrons = patrons.sudo().filtered(lambda one: one.company_id.id in companies)
+        if patrons:
+            self.env["loyalty.card"].sudo().search(
+                [("library_patron_id", "in", patrons.ids), ("is_library", "=", True)]
+            )._library_reckon()
 
     @api.model
     def _get_insert_effects(self):

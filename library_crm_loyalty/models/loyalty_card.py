@@ -255,20 +255,27 @@ class LoyaltyCard(models.Model):
 
     @api.model
     def _sql_lines(self, lines):
-        return SQL(" UNION ALL ").join(
-            SQL(
-                "SELECT %s",
-                SQL(", ").join(
-                    SQL("%s::%s AS %s", line.get(name), SQL(type_), SQL(name))
-                    for name, type_ in self._LIBRARY_LINE.items()
-                ),
-            )
-            for line in lines
-        )
+        queries = []
+        for line in lines:
+            columns = [
+                SQL(
+                    "%s::%s AS %s",
+                    line.get(name),
+                    SQL.identifier(type_),
+                    SQL.identifier(name),
+                )
+                for name, type_ in self._LIBRARY_LINE.items()
+            ]
+            queries.append(SQL("SELECT %s", SQL(", ").join(columns)))
+        return SQL(" UNION ALL ").join(queries)
 
     @api.model
     def _sql_post(self, lines, waive):
         names = [name for name in self._LIBRARY_LINE if name != "points"]
+        nothing = {
+            name: SQL("NULL::%s", SQL.identifier(type_))
+            for name, type_ in self._LIBRARY_LINE.items()
+        }
         waived = {
             "card_id": SQL("waived.card_id"),
             "description": SQL("%s", self.env._("Already spent, not asked back")),
@@ -323,10 +330,7 @@ class LoyaltyCard(models.Model):
             lines=lines,
             waive=waive,
             names=SQL(", ").join(map(SQL.identifier, names)),
-            waived=SQL(", ").join(
-                waived.get(name, SQL("NULL::%s", SQL(self._LIBRARY_LINE[name])))
-                for name in names
-            ),
+            waived=SQL(", ").join(waived.get(name, nothing[name]) for name in names),
             user=self.env.uid,
             now=fields.Datetime.now(),
         )

@@ -2,7 +2,7 @@ from datetime import timedelta
 
 from dateutil.relativedelta import relativedelta
 
-from odoo import api, fields, models
+from odoo import api, fields, models, tools
 from odoo.exceptions import ValidationError
 from odoo.tools import SQL
 
@@ -16,7 +16,8 @@ class LoyaltyProgram(models.Model):
     reckoned, compared with what is, and the difference is posted.
     """
 
-    _inherit = "loyalty.program"
+    _name = "loyalty.program"
+    _inherit = ["loyalty.program", "library.cache.mixin"]
 
     program_type = fields.Selection(
         selection_add=[("library", "Library use")],
@@ -140,6 +141,18 @@ class LoyaltyProgram(models.Model):
                         program=program.name,
                     )
                 )
+
+    @api.model
+    @tools.ormcache()
+    def _get_library_company_ids(self):
+        """The libraries with a programme, ended ones too: the others are not asked for
+        cards at each use that is logged."""
+        programs = (
+            self.sudo()
+            .with_context(active_test=False)
+            .search([("program_type", "=", "library")])
+        )
+        return frozenset(programs.company_id.ids)
 
     def _library_has_lines(self):
         return bool(
