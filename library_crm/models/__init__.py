@@ -12,6 +12,7 @@ from . import (
     library_cluster,
     library_consent,
     library_consent_purpose,
+    library_count_mixin,
     library_counter_report,
     library_data_column,
     library_data_load,

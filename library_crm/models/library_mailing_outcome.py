@@ -18,6 +18,7 @@ class LibraryMailingOutcome(models.Model):
 
     _name = "library.mailing.outcome"
     _description = "What Followed a Mailing"
+    _inherit = "library.count.mixin"
     _order = "month desc, mailing_id, branch_id, id"
     _rec_name = "mailing_id"
     _log_access = False
@@ -55,31 +56,16 @@ class LibraryMailingOutcome(models.Model):
     used = fields.Integer(required=True, readonly=True)
 
     @api.model
-    def _cron_count(self):
-        """Count what has become due, in each library."""
-        IrCron = self.env["ir.cron"]
-        companies = self.env["library.patron"]._read_group([], ["company_id"])
-        for place, (company,) in enumerate(companies, 1):
-            self._count(company)
-            if not IrCron._commit_progress(1, remaining=len(companies) - place):
-                return
-
-    @api.model
-    def _count(self, company):
+    def _count_since(self, company, since):
         """Count the mailings of a library of which the 30 days are over: of a mail of
         a journey, which goes out every day, when they are over for the whole month.
 
         Cost: one pass over what was sent, and an index look-up in the uses for each
         mail that is counted.
         """
-        since = self.env["library.service.usage"]._get_kept_since(company)
-        if not since:
-            return
-        self.env.flush_all()
         sent = self._query_sent(company, since)
         if pools := self._pool(self.env.execute_query(self._query_due(company, sent))):
             self.env.cr.execute(self._sql_insert(company, sent, pools))
-            self.invalidate_model()
 
     def _pool(self, rows):
         """Join months with those after them until there are enough.

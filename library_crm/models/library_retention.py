@@ -19,7 +19,7 @@ class LibraryRetention(models.Model):
 
     _name = "library.retention"
     _description = "Retention"
-    _inherit = "library.ratio.mixin"
+    _inherit = ["library.count.mixin", "library.ratio.mixin"]
     _order = "cohort desc, branch_id, patron_category_id, period, id"
     _rec_name = "cohort"
     _log_access = False
@@ -103,27 +103,13 @@ class LibraryRetention(models.Model):
         return super()._read_group_select(aggregate_spec, query)
 
     @api.model
-    def _cron_count(self):
-        """Count each library anew."""
-        IrCron = self.env["ir.cron"]
-        companies = self.env["library.patron"]._read_group([], ["company_id"])
-        for place, (company,) in enumerate(companies, 1):
-            self._count(company)
-            if not IrCron._commit_progress(1, remaining=len(companies) - place):
-                return
-
-    @api.model
-    def _count(self, company):
+    def _count_since(self, company, since):
         """Count the patrons of a library anew, for the quarters after joining that are
         over for all who joined together and whose uses are all still there. What was
         counted of earlier quarters stays.
 
         Cost: one pass over the uses of the library.
         """
-        since = self.env["library.service.usage"]._get_kept_since(company)
-        if not since:
-            return
-        self.env.flush_all()
         values = {
             "company": company.id,
             "since": since,
@@ -186,7 +172,6 @@ class LibraryRetention(models.Model):
                 **values,
             )
         )
-        self.invalidate_model()
 
     def _query_alike(self, values):
         """The patrons of a library with the group that each is counted in. Where a

@@ -1,4 +1,4 @@
-from odoo import api, models
+from odoo import api, fields, models
 from odoo.exceptions import AccessError
 from odoo.tools import SQL
 
@@ -42,6 +42,24 @@ class LibrarySurveyFigures(models.AbstractModel):
     #:   promoter, 1½ passives and ¾ of a detractor are added first (B. Rocks, Interval
     #:   Estimation for the "Net Promoter Score", The American Statistician 70:4, 2016)
     _figures = {}
+
+    date = fields.Date(
+        string="Answered on",
+        readonly=True,
+        help="Of an anonymous answer the first day of the month.",
+    )
+    company_id = fields.Many2one("res.company", string="Library", readonly=True)
+    survey_id = fields.Many2one("survey.survey", readonly=True)
+    round_id = fields.Many2one("library.survey.round", readonly=True)
+    segment_id = fields.Many2one(
+        "library.segment", readonly=True, help="Whom the round asked."
+    )
+    branch_id = fields.Many2one("library.branch", readonly=True)
+    service_id = fields.Many2one("library.service", readonly=True)
+    patron_category_id = fields.Many2one(
+        "library.patron.category", string="Category", readonly=True
+    )
+    question_id = fields.Many2one("survey.question", readonly=True)
 
     @api.model
     def _get_figure_specs(self):

@@ -32,23 +32,6 @@ class LibrarySurveyGapResult(models.Model):
         "set_aside": "distinct",
     }
 
-    date = fields.Date(
-        string="Answered on",
-        readonly=True,
-        help="Of an anonymous answer the first day of the month.",
-    )
-    company_id = fields.Many2one("res.company", string="Library", readonly=True)
-    survey_id = fields.Many2one("survey.survey", readonly=True)
-    round_id = fields.Many2one("library.survey.round", readonly=True)
-    segment_id = fields.Many2one(
-        "library.segment", readonly=True, help="Whom the round asked."
-    )
-    branch_id = fields.Many2one("library.branch", readonly=True)
-    service_id = fields.Many2one("library.service", readonly=True)
-    patron_category_id = fields.Many2one(
-        "library.patron.category", string="Category", readonly=True
-    )
-    question_id = fields.Many2one("survey.question", readonly=True)
     item_id = fields.Many2one("survey.question.answer", readonly=True)
     dimension = fields.Selection(
         lambda self: (
