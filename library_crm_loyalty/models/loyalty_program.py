@@ -119,7 +119,7 @@ class LoyaltyProgram(models.Model):
         if vals.keys() & {"program_type", "company_id"} and not ending:
             self._refuse_to_move(vals)
         result = super().write(vals)
-        if vals.keys() & {"date_from", "date_to", "active"}:
+        if vals.keys() & {"date_from", "date_to", "active"} and not ending:
             self._library_note_due()
         return result
 
