@@ -50,6 +50,7 @@ from . import (
     library_service_usage_month,
     library_service_usage_stage,
     library_use_condition,
+    link_tracker,
     mail_mail,
     mail_thread,
     mailing_filter,

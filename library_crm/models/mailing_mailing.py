@@ -462,7 +462,11 @@ class MailingMailing(models.Model):
         self.ensure_one()
         composer = (
             self.env["mail.compose.message"]
-            .with_context(active_ids=patrons.ids, **self._get_mass_mailing_context())
+            .with_context(
+                active_ids=patrons.ids,
+                library_known_links={},
+                **self._get_mass_mailing_context(),
+            )
             .create(self._prepare_journey_composer_values(lang))
         )
         composer._action_send_mail(auto_commit=False)

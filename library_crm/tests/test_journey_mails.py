@@ -48,6 +48,30 @@ class TestJourneyMails(JourneyCommon):
             mail.send()
         return self._mails[0]
 
+    def test_links_of_mails_in_the_queue_together_lead_where_they_say(self):
+        links = {
+            "Hours": "https://www.example.com/h",
+            "News": "https://www.example.com/n",
+        }
+        body = "".join(
+            f"<p><a href='{url}'>{name}</a></p>" for name, url in links.items()
+        )
+        mailing = self._make_mailing("Two links", body_html=body)
+        patrons = self.amal + self._make_patron("Ines", email="ines@example.com")
+        self._agree(patrons)
+        mailing._queue_for_journey(patrons)
+        mails = self.env["mail.mail"].search([("mailing_id", "=", mailing.id)])
+        trackers = self.env["link.tracker"].search(
+            [("mass_mailing_id", "=", mailing.id)]
+        )
+        self.assertEqual((len(mails), len(trackers)), (2, 2))
+        for mail in mails:
+            for tracker in trackers:
+                self.assertEqual(tracker.url, links[tracker.label])
+                self.assertRegex(
+                    mail.body_html, rf'href="{tracker.short_url}"[^>]*>{tracker.label}<'
+                )
+
     def test_journeys_that_ship_can_be_started(self):
         for journey in self.journeys:
             with self.subTest(journey=journey.name):
