@@ -5,6 +5,7 @@ from . import (
     ir_actions_server,
     ir_attachment,
     ir_module_module,
+    ir_qweb,
     ir_rule,
     library_branch,
     library_bulk_mixin,

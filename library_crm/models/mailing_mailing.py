@@ -465,6 +465,7 @@ class MailingMailing(models.Model):
             .with_context(
                 active_ids=patrons.ids,
                 library_known_links={},
+                library_known_texts={},
                 **self._get_mass_mailing_context(),
             )
             .create(self._prepare_journey_composer_values(lang))

@@ -72,6 +72,20 @@ class TestJourneyMails(JourneyCommon):
                     mail.body_html, rf'href="{tracker.short_url}"[^>]*>{tracker.label}<'
                 )
 
+    def test_two_texts_in_the_queue_together_each_say_what_is_theirs(self):
+        patrons = self.amal + self._make_patron("Ines", email="ines@example.com")
+        self._agree(patrons)
+        for greeting in ("Hello", "Good day"):
+            mailing = self._make_mailing(
+                greeting, body_html=f'<p t-att-title="object.name">{greeting}</p>'
+            )
+            mailing._queue_for_journey(patrons)
+            mails = self.env["mail.mail"].search([("mailing_id", "=", mailing.id)])
+            self.assertEqual(len(mails), 2)
+            for mail in mails:
+                name = self.env["library.patron"].browse(mail.res_id).name
+                self.assertIn(f'<p title="{name}">{greeting}</p>', mail.body_html)
+
     def test_journeys_that_ship_can_be_started(self):
         for journey in self.journeys:
             with self.subTest(journey=journey.name):

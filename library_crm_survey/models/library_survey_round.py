@@ -960,8 +960,13 @@ class LibrarySurveyRound(models.Model):
         refusing = rows.filtered(lambda row: row.patron_id not in agreed)
         yield "no_consent", refusing
         rows -= refusing
-        for lang, group in rows.grouped(lambda row: row.patron_id.lang).items():
-            traces = mailing._in_language(lang)._queue_for_journey(group.patron_id)
+        readers = rows.patron_id._get_mail_recipients()
+        for lang, group in rows.grouped(
+            lambda row: readers[row.patron_id].sudo().lang
+        ).items():
+            traces = mailing._in_language(lang)._queue_for_journey(
+                group.patron_id, lang
+            )
             yield (
                 "refused",
                 group.filtered(
