@@ -1,5 +1,6 @@
-"""Points that two desks take at once, and that two jobs post at once: what the ledger
-says in the end."""
+"""Points that two desks take at once, a voucher that two desks scan at once, the last
+thing in stock that two patrons take at once, and points that two jobs post at once:
+what the ledger says in the end."""
 
 import subprocess
 
@@ -83,9 +84,93 @@ assert found == ["SerializationFailure", "done"], found
 assert len(card.history_ids) == lines + 1, card.history_ids.mapped("library_kind")
 assert card.points == 7, card.points
 """
+MAKE_REWARD = """
+bag = env["library.loyalty.reward"].create({
+    "name": "A bag", "program_id": program.id, "points": 40})
+"""
+SCAN = (
+    MAKE_REWARD
+    + """
+voucher = bag._issue(card)
+env.cr.commit()
+
+def scan(env):
+    env["library.loyalty.redemption"]._find_by_code(voucher.code)._redeem()
+
+at_once(scan)
+assert found == ["SerializationFailure", "UserError"], found
+assert voucher.state == "redeemed", voucher.state
+assert card.points == 60, card.points
+"""
+)
+UNDO = (
+    MAKE_REWARD
+    + """
+voucher = bag._issue(card)
+env.cr.commit()
+
+def undo(env):
+    env["library.loyalty.redemption"].browse(voucher.id)._undo("Wrong patron")
+
+at_once(undo)
+assert found == ["SerializationFailure", "UserError"], found
+assert card.points == 100, card.points
+"""
+)
+LIMIT = (
+    MAKE_REWARD
+    + """
+bag.patron_limit = 1
+env.cr.commit()
+
+def take(env):
+    env["library.loyalty.reward"].browse(bag.id)._issue(
+        env["loyalty.card"].browse(card.id))
+
+at_once(take)
+assert found == ["SerializationFailure", "UserError"], found
+assert card.points == 60, card.points
+assert len(card.library_patron_id.loyalty_redemption_ids) == 1
+"""
+)
+LAST = (
+    MAKE_REWARD
+    + """
+bag.write({"is_limited": True, "stock": 1})
+others = [card]
+for name in ("Bruno", "Chidi"):
+    other = env["library.patron"].create(
+        {"name": name, "company_id": library.id, "branch_id": branch.id})
+    env["library.service.usage"].create({
+        "patron_id": other.id, "branch_id": branch.id,
+        "service_id": env.ref("library_crm.library_service_visit").id})
+    others.append(program._library_join(other))
+env.cr.commit()
+
+def take(env):
+    env["library.loyalty.reward"].browse(bag.id)._issue(
+        env["loyalty.card"].browse(others.pop().id))
+
+at_once(take)
+assert found == ["SerializationFailure", "UserError"], found
+assert bag.stock == 0, bag.stock
+assert bag.redemption_count == 1, bag.redemption_count
+"""
+)
 
 
-@pytest.mark.parametrize("script", [SPEND, RECKON], ids=["two desks", "two jobs"])
+@pytest.mark.parametrize(
+    "script",
+    [SPEND, RECKON, SCAN, UNDO, LIMIT, LAST],
+    ids=[
+        "two desks",
+        "two jobs",
+        "one voucher at two desks",
+        "undone at two desks",
+        "one for each patron",
+        "the last one",
+    ],
+)
 def test_two_at_once_leave_a_ledger_that_balances(script):
     with copy("library_loyalty_faults") as database:
         result = subprocess.run(

@@ -13,6 +13,24 @@ class LibraryPatron(models.Model):
         string="Loyalty Cards",
         groups="library_crm.group_library_user",
     )
+    loyalty_redemption_ids = fields.One2many(
+        "library.loyalty.redemption",
+        "patron_id",
+        string="Redemptions",
+        groups="library_crm.group_library_user",
+    )
+    loyalty_reward_ids = fields.Many2many(
+        "library.loyalty.reward",
+        string="Can Get",
+        compute="_compute_loyalty_reward_ids",
+        groups="library_crm.group_library_user",
+        help="Rewards on offer that the points are enough for.",
+    )
+    can_join_loyalty = fields.Boolean(
+        compute="_compute_can_join_loyalty",
+        groups="library_crm.group_library_user",
+        help="The library has a programme in which the patron does not take part.",
+    )
     loyalty_points = fields.Float(
         string="Loyalty",
         compute="_compute_loyalty_points",
@@ -57,6 +75,61 @@ class LibraryPatron(models.Model):
         )
         for patron in self:
             patron.loyalty_points = points.get(patron, 0)
+
+    @api.depends("loyalty_card_ids.points")
+    def _compute_loyalty_reward_ids(self):
+        Reward = self.env["library.loyalty.reward"]
+        for patron in self:
+            patron.loyalty_reward_ids = Reward.union(
+                *(
+                    reward
+                    for card in patron.loyalty_card_ids.filtered("is_library")
+                    for reward, obstacle in Reward._get_on_offer(card)
+                    ._get_obstacles(card)
+                    .items()
+                    if not obstacle
+                )
+            )
+
+    @api.depends("loyalty_card_ids.active")
+    def _compute_can_join_loyalty(self):
+        for patron in self:
+            patron.can_join_loyalty = bool(patron._get_joinable_programs())
+
+    def _get_joinable_programs(self):
+        """The programmes of the library that run and in which the patron does not take
+        part; as superuser, since patrons ask too."""
+        self.ensure_one()
+        patron = self.sudo()
+        programs = self.env["loyalty.program"].sudo()
+        if not patron.active:
+            return programs
+        today = fields.Date.context_today(self.with_company(patron.company_id))
+        return (
+            programs.search(
+                [
+                    ("program_type", "=", "library"),
+                    ("company_id", "=", patron.company_id.id),
+                    "|",
+                    ("date_from", "=", False),
+                    ("date_from", "<=", today),
+                    "|",
+                    ("date_to", "=", False),
+                    ("date_to", ">=", today),
+                ]
+            )
+            - patron.loyalty_card_ids.program_id
+        )
+
+    def action_join_loyalty(self):
+        """The patron says at the desk that they want to take part: a card in each
+        programme of the library."""
+        self.ensure_one()
+        self.check_access("read")
+        for program in self._get_joinable_programs():
+            program._library_join(self.sudo())
+        self.env["loyalty.card"].invalidate_model(flush=False)
+        self.invalidate_recordset(flush=False)
 
     def action_view_loyalty_cards(self):
         self.ensure_one()

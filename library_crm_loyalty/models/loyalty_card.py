@@ -27,6 +27,7 @@ class LoyaltyCard(models.Model):
         "library_key": "varchar",
         "library_date": "date",
         "library_usage_id": "int4",
+        "library_redemption_id": "int4",
         "library_note": "varchar",
         "points": "float8",
     }
@@ -63,6 +64,7 @@ class LoyaltyCard(models.Model):
         index="btree_not_null",
         ondelete="set null",
     )
+    library_perks = fields.Text(related="library_tier_id.perks", string="Perks")
     library_tier_until = fields.Date(
         string="Keeps the Tier until",
         readonly=True,

@@ -49,6 +49,13 @@ class LoyaltyHistory(models.Model):
         help="Empty: the points are for a day, a week or something else, or the use is "
         "kept no longer.",
     )
+    library_redemption_id = fields.Many2one(
+        "library.loyalty.redemption",
+        string="Redemption",
+        readonly=True,
+        index="btree_not_null",
+        ondelete="set null",
+    )
     library_key = fields.Char(
         readonly=True, help="What the points are for; nothing earns twice under a rule."
     )

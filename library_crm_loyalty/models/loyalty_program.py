@@ -29,6 +29,9 @@ class LoyaltyProgram(models.Model):
     library_tier_ids = fields.One2many(
         "library.loyalty.tier", "program_id", string="Tiers", copy=True
     )
+    library_reward_ids = fields.One2many(
+        "library.loyalty.reward", "program_id", string="Rewards for Patrons", copy=True
+    )
     library_manual_limit = fields.Integer(
         string="By Hand, at Most",
         default=500,
@@ -342,6 +345,7 @@ class LoyaltyProgram(models.Model):
                    difference.key AS library_key,
                    difference.date AS library_date,
                    difference.usage_id AS library_usage_id,
+                   NULL::int AS library_redemption_id,
                    NULL::varchar AS library_note,
                    difference.points::float8 AS points
               FROM (
@@ -464,7 +468,9 @@ class LoyaltyProgram(models.Model):
                 SELECT card_id, %(description)s AS description,
                        'expired' AS library_kind, NULL::int AS library_rule_id,
                        NULL::varchar AS library_key, %(today)s::date AS library_date,
-                       NULL::int AS library_usage_id, NULL::varchar AS library_note,
+                       NULL::int AS library_usage_id,
+                       NULL::int AS library_redemption_id,
+                       NULL::varchar AS library_note,
                        - points AS points
                   FROM (%(expiring)s) expiring
                  WHERE points > 0

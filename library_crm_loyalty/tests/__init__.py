@@ -4,4 +4,5 @@ from . import (
     test_ledger,
     test_loyalty_card,
     test_loyalty_rule,
+    test_redemption,
 )

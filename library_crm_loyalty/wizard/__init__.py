@@ -1,1 +1,5 @@
-from . import library_loyalty_recompute, loyalty_card_update_balance
+from . import (
+    library_loyalty_recompute,
+    library_loyalty_undo,
+    loyalty_card_update_balance,
+)
