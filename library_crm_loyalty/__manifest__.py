@@ -6,6 +6,7 @@
     "author": "Library CRM contributors",
     "license": "LGPL-3",
     "depends": [
+        "barcodes",
         "gamification",
         "library_crm",
         "loyalty",
@@ -17,6 +18,7 @@
         "data/ir_cron_data.xml",
         "data/mail_template_data.xml",
         "wizard/library_loyalty_recompute_views.xml",
+        "wizard/library_loyalty_scan_views.xml",
         "wizard/library_loyalty_undo_views.xml",
         "wizard/loyalty_card_update_balance_views.xml",
         "report/library_loyalty_voucher.xml",
@@ -32,5 +34,13 @@
     "demo": [
         "demo/library_loyalty_demo.xml",
     ],
+    "assets": {
+        "web.assets_backend": [
+            "library_crm_loyalty/static/src/**/*",
+        ],
+        "web.assets_tests": [
+            "library_crm_loyalty/static/tests/tours/**/*",
+        ],
+    },
     "uninstall_hook": "_uninstall_hook",
 }

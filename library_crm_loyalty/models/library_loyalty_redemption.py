@@ -130,12 +130,10 @@ class LibraryLoyaltyRedemption(models.Model):
         :return: the redemption as superuser, in the libraries of the user; or none
         """
         cleaned = "".join(sign for sign in (code or "") if sign.isalnum()).upper()
+        if not cleaned:  # Donations have no code.
+            return self.sudo().browse()
         return self.sudo().search(
-            [
-                ("code", "=", cleaned),
-                ("code", "!=", False),
-                ("company_id", "in", self.env.companies.ids),
-            ]
+            [("code", "=", cleaned), ("company_id", "in", self.env.companies.ids)]
         )
 
     @api.model

@@ -14,6 +14,7 @@ RIGHTS = {
     "library.loyalty.redemption": ("r", "", "r", "", ""),
     "library.loyalty.reward": ("r", "", "rwcu", "", ""),
     "library.loyalty.rule": ("r", "", "rwcu", "", ""),
+    "library.loyalty.scan": ("rwc", "", "rwc", "", ""),
     "library.loyalty.tier": ("r", "", "rwcu", "", ""),
     "library.loyalty.undo": ("rwc", "", "rwc", "", ""),
     "loyalty.card": ("r", "", "rwcu", "", ""),

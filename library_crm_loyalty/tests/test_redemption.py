@@ -176,8 +176,31 @@ class TestRedemption(LoyaltyCommon):
             allowed_company_ids=self.other_library.ids
         )
         self.assertFalse(elsewhere._find_by_code(voucher.code))
+        self._create_reward(kind="donation", points=5)._issue(self.card)
         for code in ("", False, "  ", "%", voucher.code[:-1]):
             self.assertFalse(Redemption._find_by_code(code))
+
+    def test_desk_scans_sees_and_hands_over(self):
+        """Also for a patron of another branch, of whom the desk sees the name only."""
+        north = self._join(self.bruno)
+        self._use(self.today, patron=self.bruno)
+        voucher = self.bag._issue(north)
+        Scan = self._at_desk(self.env["library.loyalty.scan"])
+        with Form(Scan) as form:
+            form.code = "ABCD"
+            self.assertIn("There is no voucher with this code", form.obstacle)
+            form.code = voucher.code
+            self.assertFalse(form.obstacle)
+            self.assertEqual((form.reward, form.patron), ("A bag", "Bruno Silva"))
+        action = form.record.action_hand_over()
+        self.assertEqual(voucher.state, "redeemed")
+        self.assertEqual(voucher.user_id, self.desk)
+        self.assertIn("handed over to Bruno Silva", action["context"]["default_done"])
+        with Form(Scan) as form:
+            form.code = voucher.code
+            self.assertIn("It was handed over on", form.obstacle)
+        with self.assertRaisesRegex(UserError, "It was handed over on"):
+            form.record.action_hand_over()
 
     def test_desk_hands_over_in_one_go(self):
         reward = self._at_desk(self.bag, library_loyalty_patron=self.amal.id)

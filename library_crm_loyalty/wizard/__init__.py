@@ -1,5 +1,6 @@
 from . import (
     library_loyalty_recompute,
+    library_loyalty_scan,
     library_loyalty_undo,
     loyalty_card_update_balance,
 )
