@@ -204,6 +204,8 @@ class LibraryPortal(CustomerPortal):
         if len(chosen) == len(set(asked)):
             # Interests that are not offered are the library's own notes: they stay.
             patron_sudo.interest_ids = (patron_sudo.interest_ids - offered) | chosen
+            if chosen:
+                patron_sudo._note_occasion("interests")
             notice = "interests_saved"
         else:
             notice = "interests_refused"

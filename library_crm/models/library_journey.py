@@ -175,8 +175,8 @@ class LibraryJourney(models.Model):
     is_private = fields.Boolean(
         compute="_compute_is_private",
         store=True,
-        help="Being on this journey tells when somebody was born or what they used, so "
-        "marketing sees its numbers and no names.",
+        help="Being on this journey tells when somebody was born, what they used or "
+        "answered, so marketing sees its numbers and no names.",
     )
 
     # Who leaves, and how it is sent
@@ -253,23 +253,39 @@ class LibraryJourney(models.Model):
         for journey in self:
             domains = [journey.patron_domain, journey.exit_domain]
             domains += journey.step_ids.mapped("domain")
-            journey.is_private = journey.trigger in PRIVATE_TRIGGERS or any(
+            journey.is_private = journey._is_trigger_private() or any(
                 self._asks_private(domain) for domain in domains
             )
+
+    def _may_see_names(self):
+        """Whether the user may know who is on the journey; a hook."""
+        return not self.is_private or self.env.user.has_group(
+            "library_crm.group_library_user"
+        )
+
+    def _is_trigger_private(self):
+        """Whether the trigger tells of a patron what marketing may not know; a hook."""
+        return self.trigger in PRIVATE_TRIGGERS
 
     @api.model
     def _asks_private(self, domain):
         """Whether a domain on patrons asks a field that not all staff may read."""
+        return any(
+            groups and "base.group_user" not in groups
+            for groups in self._iter_asked_groups(domain)
+        )
+
+    @api.model
+    def _iter_asked_groups(self, domain):
+        """The groups that each field is limited to which a domain on patrons asks."""
         for condition in Domain(literal_eval(domain or "[]")).iter_conditions():
             model = self.env["library.patron"]
             for name in condition.field_expr.split("."):
                 field = model._fields.get(name)
                 if not field:
                     break
-                if field.groups and "base.group_user" not in field.groups:
-                    return True
+                yield field.groups
                 model = self.env[field.comodel_name] if field.relational else model
-        return False
 
     @api.depends("patron_domain")
     def _compute_segment_id(self):
@@ -427,7 +443,7 @@ class LibraryJourney(models.Model):
         return journeys
 
     def write(self, vals):
-        fixed = {"trigger", "trigger_days", "service_id", "company_id"} & vals.keys()
+        fixed = (self._get_trigger_fields() | {"company_id"}) & vals.keys()
         if fixed and any(journey.started_on for journey in self):
             label = self._fields[min(fixed)]._description_string(self.env)
             raise UserError(
@@ -440,11 +456,17 @@ class LibraryJourney(models.Model):
         result = super().write(vals)
         if {"patron_domain", "exit_domain"} & vals.keys():
             self._check_domains()
-        if "trigger" in vals:
+        if (self._get_trigger_fields() - {"trigger_days"}) & vals.keys():
             self._check_may_be_private()
         if "purpose_id" in vals:
             self.step_ids._own_mailings()
         return result
+
+    @api.model
+    def _get_trigger_fields(self):
+        """The fields that say what an occasion is: fixed once patrons have entered; a
+        hook."""
+        return {"trigger", "trigger_days", "service_id"}
 
     def unlink(self):
         self.step_ids.unlink()
@@ -467,8 +489,8 @@ class LibraryJourney(models.Model):
         ):
             raise AccessError(
                 self.env._(
-                    "This trigger tells when somebody was born or what they used. A "
-                    "manager can set it up."
+                    "This trigger tells what is not for everybody: when somebody was "
+                    "born, what they used or answered. A manager can set it up."
                 )
             )
 
@@ -576,6 +598,26 @@ class LibraryJourney(models.Model):
         """Stop a journey that can not go on, and say why; the others go on."""
         self.write({"state": "paused", "problem": str(error)[:500]})
 
+    def _lose_trigger(self):
+        """Before the addon of a trigger is uninstalled: nobody enters any more, and
+        whoever is on the way finishes. In SQL, because the trigger of a journey that
+        has run is fixed. Names stay hidden as they were: the trigger that takes its
+        place tells no less."""
+        self.env.flush_all()
+        self.env.cr.execute(
+            SQL(
+                """
+                UPDATE library_journey
+                   SET trigger = %(private)s,
+                       state = CASE WHEN state = 'draft' THEN 'draft' ELSE 'done' END
+                 WHERE id = ANY(%(ids)s)
+                """,
+                private="first_use",
+                ids=self.ids,
+            )
+        )
+        self.env.invalidate_all()
+
     # ------------------------------------------------------------
     # WHO ENTERS
     # ------------------------------------------------------------
@@ -588,9 +630,14 @@ class LibraryJourney(models.Model):
         :rtype: tuple[datetime.date, datetime.date]
         """
         first = max(self.started_on or today, today - self._LOOK_BACK)
-        if self.includes_past and self.trigger in PAST_TRIGGERS:
+        if self.includes_past and self.trigger in self._get_past_triggers():
             first = date.min
         return first, today + timedelta(days=self._get_lead() + days)
+
+    @api.model
+    def _get_past_triggers(self):
+        """Triggers that can take in those whose day has passed; a hook."""
+        return PAST_TRIGGERS
 
     @api.model
     def _get_revocable_triggers(self):

@@ -427,6 +427,19 @@ class LibraryJourneyStep(models.Model):
             found += children
         return found
 
+    def _pass_over(self):
+        """Before the addon of a kind is uninstalled: patrons go on to what comes after, as
+        after a question to which everybody says yes. In SQL, because nobody may change
+        the steps of a journey that runs."""
+        self.env.flush_all()
+        for query in (
+            "UPDATE library_journey_step SET kind = 'condition', domain = '[]' "
+            "WHERE id = ANY(%s)",
+            "UPDATE library_journey_step SET branch = 'yes' WHERE parent_id = ANY(%s)",
+        ):
+            self.env.cr.execute(SQL(query, self.ids))
+        self.env.invalidate_all()
+
     def _copy_to(self, journey, version):
         """Copy these steps, with their mails, to a version of a journey."""
         copies = {self.browse(): self.browse()}

@@ -1294,6 +1294,17 @@ class LibraryPatron(models.Model):
     # THE PATRON'S OWN PAGE
     # ------------------------------------------------------------
 
+    def _note_occasion(self, event, key="once", date=None):
+        """Tell that these patrons have done something by themselves that leaves no row
+        of use; a hook for whoever thanks them. Here nothing is kept of it. To be called
+        with sudo.
+
+        :param str event: ``interests`` (filled in) or ``survey`` (answered)
+        :param str key: what tells it apart from others of the kind, so that none
+            counts twice
+        :param datetime.date date: its day, empty: today
+        """
+
     def _get_renewal_obstacle(self):
         """Why nobody can ask for a renewal now, in words for the patron or guardian.
 

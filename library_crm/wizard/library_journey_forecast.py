@@ -65,9 +65,7 @@ class LibraryJourneyForecast(models.TransientModel):
             messages=messages,
             days=self.DAYS,
         )
-        if journey.is_private and not self.env.user.has_group(
-            "library_crm.group_library_user"
-        ):
+        if not journey._may_see_names():
             self._forget(journey)
             return {
                 "type": "ir.actions.client",

@@ -103,19 +103,6 @@ class LibraryJourneyStep(models.Model):
     def _get_icon(self):
         return "fa-commenting-o" if self.kind == "sms" else super()._get_icon()
 
-    def _pass_over(self):
-        """Before text messages are uninstalled: patrons go on to what comes after, as
-        after a question to which everybody says yes. In SQL, because nobody may change
-        the steps of a journey that runs."""
-        self.env.flush_all()
-        for query in (
-            "UPDATE library_journey_step SET kind = 'condition', domain = '[]' "
-            "WHERE id = ANY(%s)",
-            "UPDATE library_journey_step SET branch = 'yes' WHERE parent_id = ANY(%s)",
-        ):
-            self.env.cr.execute(SQL(query, self.ids))
-        self.env.invalidate_all()
-
     # ------------------------------------------------------------
     # SENDING
     # ------------------------------------------------------------

@@ -351,6 +351,7 @@ class SurveyUserInput(models.Model):
                 }
             )
         answers._note_interests()
+        answers._note_answered()
         answers.library_patron_id._refresh_satisfaction()
         answers._close_the_loop()
         return result
@@ -424,6 +425,23 @@ class SurveyUserInput(models.Model):
                 and answer._agrees("library_is_interest_consent")
             ):
                 answer.library_patron_id.interest_ids |= chosen
+                answer.library_patron_id._note_occasion("interests")
+
+    def _note_answered(self):
+        """Tell that patrons have answered: once a survey; who is asked in rounds, once
+        each time they are asked. What they answered is not told."""
+        for answer in self.filtered(
+            lambda answer: answer.partner_id and answer.library_patron_id
+        ):
+            day = answer.library_answered_on
+            asking_round = answer.library_round_id
+            answer.library_patron_id._note_occasion(
+                "survey",
+                f"round {asking_round.id} {day}"
+                if asking_round
+                else f"survey {answer.survey_id.id}",
+                day,
+            )
 
     # ------------------------------------------------------------
     # ARE THEY SATISFIED
@@ -456,6 +474,57 @@ class SurveyUserInput(models.Model):
         if any(scores[metric] in HAPPY.get(metric, ()) for metric in told):
             return "happy"
         return "neutral"
+
+    @api.model
+    def _sql_satisfaction(self, metric=None):
+        """What ``_get_satisfaction`` says, of the row ``answer``.
+
+        :param str metric: going by this one alone; None: by whichever was asked
+        """
+        metrics = [metric] if metric else list(UNHAPPY)
+        score_in = {
+            what: SQL(" OR ").join(
+                SQL("metric = %s AND score = ANY(%s)", name, list(scores.get(name, ())))
+                for name in metrics
+            )
+            for what, scores in (("unhappy", UNHAPPY), ("happy", HAPPY))
+        }
+        return SQL(
+            """
+            (
+                SELECT CASE WHEN count(*) = 0 THEN NULL
+                            WHEN bool_or(%(unhappy)s) THEN 'unhappy'
+                            WHEN bool_or(%(happy)s) THEN 'happy'
+                            ELSE 'neutral'
+                        END
+                  FROM (
+                        SELECT DISTINCT ON (question.library_metric)
+                               question.library_metric AS metric,
+                               line.value_scale AS score
+                          FROM survey_user_input_line line
+                          JOIN survey_question question
+                            ON question.id = line.question_id
+                         WHERE line.user_input_id = answer.id
+                           AND line.answer_type = 'scale'
+                           AND line.skipped IS NOT TRUE
+                           AND question.library_metric = ANY(%(metrics)s)
+                      ORDER BY question.library_metric, question.sequence, line.id
+                       ) told
+            )
+            """,
+            metrics=metrics,
+            **score_in,
+        )
+
+    @api.model
+    def _sql_by_name(self):
+        """Whether the row ``answer`` was given by a patron who is known for sure: by
+        invitation or login."""
+        return SQL(
+            "answer.state = 'done' AND answer.test_entry IS NOT TRUE "
+            "AND answer.partner_id IS NOT NULL "
+            "AND answer.library_patron_id IS NOT NULL"
+        )
 
     # ------------------------------------------------------------
     # CLOSING THE LOOP
