@@ -29,6 +29,7 @@
         "views/library_loyalty_rule_views.xml",
         "views/loyalty_program_views.xml",
         "views/library_patron_views.xml",
+        "views/library_journey_views.xml",
         "views/library_crm_loyalty_menus.xml",
     ],
     "demo": [

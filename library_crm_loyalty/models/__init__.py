@@ -1,5 +1,8 @@
 from . import (
     library_demo,
+    library_journey,
+    library_journey_event,
+    library_journey_step,
     library_loyalty_due,
     library_loyalty_occasion,
     library_loyalty_redemption,

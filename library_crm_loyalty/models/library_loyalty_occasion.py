@@ -42,11 +42,21 @@ class LibraryLoyaltyOccasion(models.Model):
 
     @api.model
     def _note(self, patrons, event, key, date=None):
-        """Note an occasion of each patron, unless it is known, and post its points.
+        """Note an occasion of each patron who takes part, unless it is known, and post
+        its points. Of the others nothing is kept: who joins later gets nothing for it.
 
         :param str key: what tells this occasion from others of the same kind, such as
             the id of the survey
         """
+        patrons = (
+            self.env["loyalty.card"]
+            .sudo()
+            .with_context(active_test=False)
+            .search(
+                [("library_patron_id", "in", patrons.ids), ("is_library", "=", True)]
+            )
+            .library_patron_id
+        )
         known = self.sudo().search(
             [
                 ("patron_id", "in", patrons.ids),
@@ -54,7 +64,7 @@ class LibraryLoyaltyOccasion(models.Model):
                 ("key", "=", str(key)),
             ]
         )
-        patrons = patrons.sudo() - known.patron_id
+        patrons -= known.patron_id
         self.sudo().create(
             [
                 {

@@ -415,14 +415,19 @@ class LibraryLoyaltyRule(models.Model):
         if not wording:
             return None
         first, last = wording
-        program = self.program_id
-        settled = program.library_settled_until
-        firsts = [first, self.date_from, program.date_from]
-        firsts.append(settled and settled + timedelta(days=1))
-        lasts = [last, self.date_to, program.date_to]
-        first = max(filter(None, firsts), default=None)
+        lasts = [last, self.date_to, self.program_id.date_to]
+        first = max(filter(None, [first, self._get_begin()]), default=None)
         last = min(filter(None, lasts), default=None)
         return None if first and last and first > last else (first, last)
+
+    def _get_begin(self):
+        """The first day of which use counts, whichever wording it earned under; None:
+        no limit."""
+        program = self.program_id
+        settled = program.library_settled_until
+        firsts = [self.date_from, program.date_from]
+        firsts.append(settled and settled + timedelta(days=1))
+        return max(filter(None, firsts), default=None)
 
     # ------------------------------------------------------------
     # WHAT SHOULD BE IN THE LEDGER
@@ -632,7 +637,8 @@ class LibraryLoyaltyRule(models.Model):
 
     def _sql_streak(self, holders, first, last):
         """Weeks with a use stand in a row where the number of the week goes up with
-        their place; each time the row is long enough it earns."""
+        their place; each time the row is long enough it earns. A row that began under
+        an earlier wording goes on."""
         return SQL(
             """
             SELECT card_id, 'week ' || (DATE '1900-01-01' + 7 * week)::text AS key,
@@ -654,13 +660,15 @@ class LibraryLoyaltyRule(models.Model):
                                    ) used
                            ) in_runs
                    ) placed
-             WHERE place %% %s = 0
+             WHERE place %% %s = 0 AND %s
             """,
-            self._sql_since_joining(holders, first, last),
+            self._sql_since_joining(holders, self._get_begin(), last),
             self.streak_weeks,
+            self._sql_between(SQL("date"), first, last),
         )
 
     def _sql_variety(self, holders, first, last):
+        """The services of the whole month count, also under an earlier wording."""
         return SQL(
             """
             SELECT card_id, to_char(month, 'YYYY-MM') AS key, date,
@@ -677,10 +685,11 @@ class LibraryLoyaltyRule(models.Model):
                           GROUP BY 1, 2, 3
                            ) used
                    ) placed
-             WHERE place = %s
+             WHERE place = %s AND %s
             """,
-            self._sql_since_joining(holders, first, last),
+            self._sql_since_joining(holders, self._get_begin(), last),
             self.variety_count,
+            self._sql_between(SQL("date"), first, last),
         )
 
     def _sql_joined(self, holders):

@@ -100,6 +100,7 @@ class LibraryLoyaltyTier(models.Model):
                    AND (history.library_kind = 'earned'
                         OR history.library_kind = 'corrected'
                            AND history.library_rule_id IS NOT NULL
+                        OR history.library_kind = 'journey'
                         OR history.library_kind = 'manual' AND history.issued > 0)
               GROUP BY history.card_id
             ),

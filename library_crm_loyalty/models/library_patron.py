@@ -131,6 +131,11 @@ class LibraryPatron(models.Model):
         self.env["loyalty.card"].invalidate_model(flush=False)
         self.invalidate_recordset(flush=False)
 
+    def _note_occasion(self, event, key="once", date=None):
+        """It may earn points."""
+        self.env["library.loyalty.occasion"]._note(self, event, key, date)
+        return super()._note_occasion(event, key, date)
+
     def action_view_loyalty_cards(self):
         self.ensure_one()
         return {

@@ -172,6 +172,18 @@ class LoyaltyCard(models.Model):
             self.filtered("is_library")._library_reckon()
         return result
 
+    @api.ondelete(at_uninstall=False)
+    def _unlink_except_with_ledger(self):
+        kept = self.sudo().filtered(lambda card: card.is_library and card.history_ids)
+        if kept:
+            raise UserError(
+                self.env._(
+                    "%(card)s has a ledger of points, which would go with it. Archive "
+                    "the card instead.",
+                    card=kept[0].display_name,
+                )
+            )
+
     def _refuse_points(self):
         raise UserError(
             self.env._(
@@ -202,8 +214,9 @@ class LoyaltyCard(models.Model):
             ``description``, ``library_kind``, ``library_date``, ``library_note`` …) and
             ``points``, above zero to give and below to take; or an SQL query whose
             columns are named so, all of ``_LIBRARY_LINE``
-        :param bool waive: points that are gone already are not asked back: the ledger
-            says so. Else nobody can take more than there is
+        :param bool waive: points that are gone already are not asked back, and those
+            that have expired are not taken a second time: the ledger says so. Else
+            nobody can take more than there is
         :raise UserError: if a card has fewer points than are to be taken
         """
         self.env.flush_all()
@@ -278,6 +291,12 @@ class LoyaltyCard(models.Model):
             name: SQL("NULL::%s", SQL.identifier(type_))
             for name, type_ in self._LIBRARY_LINE.items()
         }
+        restored = {
+            "card_id": SQL("restored.card_id"),
+            "description": SQL("%s", self.env._("Expired already, not taken again")),
+            "library_kind": SQL("'expired'"),
+            "library_date": SQL("%s::date", fields.Date.context_today(self)),
+        }
         waived = {
             "card_id": SQL("waived.card_id"),
             "description": SQL("%s", self.env._("Already spent, not asked back")),
@@ -287,8 +306,38 @@ class LoyaltyCard(models.Model):
         return SQL(
             """
             WITH line AS MATERIALIZED (%(lines)s),
+            taken AS (
+                SELECT card_id, library_date, - points AS points
+                  FROM line
+                 WHERE %(waive)s AND library_kind = 'corrected' AND points < 0
+            ),
+            restored AS (
+                SELECT taken.card_id,
+                       least(sum(taken.points), min(gone.points)) AS points
+                  FROM taken
+                  JOIN loyalty_card card ON card.id = taken.card_id
+                  JOIN loyalty_program program ON program.id = card.program_id
+                  JOIN LATERAL (
+                        SELECT sum(history.used - history.issued) AS points,
+                               max(history.library_date)
+                                   FILTER (WHERE history.used > 0) AS day
+                          FROM loyalty_history history
+                         WHERE history.card_id = taken.card_id
+                           AND history.library_kind = 'expired'
+                       ) gone ON gone.points > 0
+                 WHERE taken.library_date < gone.day - make_interval(
+                           months => program.library_expire_months
+                       )
+              GROUP BY taken.card_id
+            ),
             change AS (
-                SELECT card_id, sum(points) AS points FROM line GROUP BY card_id
+                SELECT card_id, sum(points) AS points
+                  FROM (
+                        SELECT card_id, points FROM line
+                     UNION ALL
+                        SELECT card_id, points FROM restored
+                       ) part
+              GROUP BY card_id
             ),
             waived AS (
                 SELECT change.card_id, - card.points - change.points AS points
@@ -304,6 +353,9 @@ class LoyaltyCard(models.Model):
                 SELECT %(names)s, greatest(points, 0), greatest(- points, 0),
                        %(user)s, %(now)s, %(user)s, %(now)s
                   FROM line
+             UNION ALL
+                SELECT %(restored)s, points, 0, %(user)s, %(now)s, %(user)s, %(now)s
+                  FROM restored
              UNION ALL
                 SELECT %(waived)s, points, 0, %(user)s, %(now)s, %(user)s, %(now)s
                   FROM waived
@@ -332,6 +384,7 @@ class LoyaltyCard(models.Model):
             lines=lines,
             waive=waive,
             names=SQL(", ").join(map(SQL.identifier, names)),
+            restored=SQL(", ").join(restored.get(name, nothing[name]) for name in names),
             waived=SQL(", ").join(waived.get(name, nothing[name]) for name in names),
             user=self.env.uid,
             now=fields.Datetime.now(),

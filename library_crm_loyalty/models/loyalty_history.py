@@ -1,6 +1,9 @@
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 
+#: Lines that tell what became of points, not how many there were.
+SPENT_KINDS = ("redeemed", "undone", "expired", "donated")
+
 
 class LoyaltyHistory(models.Model):
     """The ledger of points: what was earned or given away, when, under which rule, for
@@ -24,6 +27,7 @@ class LoyaltyHistory(models.Model):
             ("earned", "Earned"),
             ("corrected", "Corrected"),
             ("manual", "By hand"),
+            ("journey", "By a journey"),
             ("redeemed", "Redeemed"),
             ("undone", "Redemption undone"),
             ("expired", "Expired"),
@@ -79,6 +83,10 @@ class LoyaltyHistory(models.Model):
     _library_earned_once = models.UniqueIndex(
         "(card_id, library_rule_id, library_key) WHERE library_kind = 'earned'",
         "Ledger: this earned points under the rule already.",
+    )
+    _library_given_once = models.UniqueIndex(
+        "(library_key) WHERE library_kind = 'journey'",
+        "Ledger: this step of the journey gave its points already.",
     )
     _library_line_plausible = models.Constraint(
         "CHECK (library_kind IS NULL OR (issued >= 0 AND used >= 0 "

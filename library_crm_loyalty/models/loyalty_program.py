@@ -203,6 +203,26 @@ class LoyaltyProgram(models.Model):
             ]
         )
 
+    def _library_runs(self):
+        """Whether the programme runs today."""
+        self.ensure_one()
+        today = self._library_today()
+        return (
+            self.active
+            and (not self.date_from or self.date_from <= today)
+            and (not self.date_to or today <= self.date_to)
+        )
+
+    def _library_get_cards(self, patrons):
+        """:return: the cards of those patrons who take part
+        :rtype: dict[library.patron, loyalty.card]
+        """
+        self.ensure_one()
+        cards = self.env["loyalty.card"].search(
+            [("program_id", "=", self.id), ("library_patron_id", "in", patrons.ids)]
+        )
+        return {card.library_patron_id: card for card in cards}
+
     # ------------------------------------------------------------
     # RECKONING
     # ------------------------------------------------------------
@@ -447,7 +467,7 @@ class LoyaltyProgram(models.Model):
             is_gift=SQL(
                 """
                 (
-                    history.library_kind IN ('earned', 'corrected')
+                    history.library_kind IN ('earned', 'corrected', 'journey')
                     OR history.library_kind IN ('manual', 'merged', 'moved')
                        AND history.issued > 0
                 )
@@ -544,6 +564,19 @@ class LoyaltyProgram(models.Model):
         self.write(
             {"library_unbalanced": count, "library_proved_at": fields.Datetime.now()}
         )
+
+    def get_formview_id(self, access_uid=None):
+        """A programme of the library opens in the library's form, wherever it is
+        opened from."""
+        if self.program_type == "library":
+            return self.env.ref("library_crm_loyalty.loyalty_program_view_form").id
+        return super().get_formview_id(access_uid=access_uid)
+
+    def action_open_shop_form(self):
+        """Whoever changed the number in the address of a library's programme came to
+        one of a shop."""
+        self.ensure_one()
+        return self.get_formview_action()
 
     def action_view_unbalanced(self):
         self.ensure_one()

@@ -3,6 +3,7 @@ from . import (
     test_expiry,
     test_ledger,
     test_loyalty_card,
+    test_loyalty_journey,
     test_loyalty_rule,
     test_redemption,
 )

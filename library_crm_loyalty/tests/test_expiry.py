@@ -68,6 +68,38 @@ class TestExpiry(LoyaltyCommon):
         self.programme._library_night()
         self.assertEqual((self._expired(), self.card.points), ([], 2))
 
+    def test_points_that_expired_and_are_corrected_are_not_taken_twice(self):
+        use = self._use(self.edge)
+        self._use(self.edge - timedelta(days=1))
+        self._use(self.today)
+        self.programme._library_night()
+        self.assertEqual((self._expired(), self.card.points), ([-4], 2))
+        use.unlink()
+        self.assertEqual((self._expired(), self.card.points), ([-4, 2], 2))
+        self.programme._library_night()
+        self.assertEqual(self.card.points, 2)
+        self._use(self.edge)
+        self.assertEqual(self.card.points, 4, "It was right after all")
+        self.programme._library_night()
+        self.assertEqual((self._expired(), self.card.points), ([-4, 2, -2], 2))
+        self._assert_balanced()
+
+    def test_of_corrected_points_those_that_did_not_expire_are_taken(self):
+        uses = [self._use(self.edge - timedelta(days=days)) for days in range(3)]
+        young = self._use(self.today)
+        self._redeem(-4)
+        self.programme._library_night()
+        self.assertEqual((self._expired(), self.card.points), ([-2], 2))
+        self.env["library.service.usage"].concat(*uses[:2]).unlink()
+        self.assertEqual(
+            (self._expired(), self.card.points),
+            ([-2, 2], 0),
+            "Four were wrong: two had expired, two were spent",
+        )
+        young.unlink()
+        self.assertEqual(self.card.points, 0)
+        self._assert_balanced()
+
     def test_warning_comes_once_to_who_agreed_to_news(self):
         other = self._join(self.bruno)
         news = self.env.ref("library_crm.library_consent_purpose_news")

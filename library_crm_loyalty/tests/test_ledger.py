@@ -319,6 +319,26 @@ class TestLedger(LoyaltyCommon):
         self.assertEqual(self.card.points, 25)
         self.assertEqual(self.card.history_ids.library_rule_id, rule)
 
+    def test_card_with_a_ledger_is_archived_and_not_deleted(self):
+        empty = self._join(self.bruno)
+        self._use(0)
+        cards = (self.card + empty).with_user(self.manager)
+        with self.assertRaisesRegex(UserError, "Archive the card"):
+            cards.unlink()
+        empty.with_user(self.manager).unlink()
+        self.card.with_user(self.manager).active = False
+        self.assertEqual(self._lines(), [("earned", 2)])
+
+    def test_library_programme_opens_in_the_form_of_the_library(self):
+        ours = self.env.ref("library_crm_loyalty.loyalty_program_view_form").id
+        gift = self.env["loyalty.program"].create(
+            {"name": "Gift", "program_type": "gift_card"}
+        )
+        self.assertEqual(self.programme.get_formview_id(), ours)
+        self.assertNotEqual(gift.get_formview_id(), ours)
+        action = gift.action_open_shop_form()
+        self.assertEqual((action["res_id"], action["views"][0][0]), (gift.id, False))
+
     # Settled days
 
     def test_use_deleted_by_age_keeps_its_points(self):
