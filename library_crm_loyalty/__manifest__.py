@@ -34,6 +34,7 @@
     ],
     "demo": [
         "demo/library_loyalty_demo.xml",
+        "demo/library_journey_demo.xml",
     ],
     "assets": {
         "web.assets_backend": [

@@ -46,6 +46,7 @@
     "demo": [
         "demo/library_survey_demo.xml",
         "demo/library_survey_round_demo.xml",
+        "demo/library_journey_demo.xml",
     ],
     "assets": {
         "survey.survey_assets": [

@@ -1,10 +1,11 @@
 """Points that two desks take at once, a voucher that two desks scan at once, the last
-thing in stock that two patrons take at once, and points that two jobs post at once:
-what the ledger says in the end."""
+thing in stock that two patrons take at once, points that two jobs post at once, and
+points that a journey gives whose job is killed: what the ledger says in the end."""
 
 import subprocess
 
 import pytest
+from test_journey_faults import Place, kill, wait
 from whole_database import ROOT, copy
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -181,3 +182,52 @@ def test_two_at_once_leave_a_ledger_that_balances(script):
             text=True,
         )
     assert not result.returncode and "Traceback" not in result.stdout, result.stdout
+
+
+PATRONS = 450
+#: A journey that gives 25 points to each of many who take part.
+GIFTS = f"""
+library = env["res.company"].create({{"name": "Fault Library"}})
+env["library.journey"].search([]).action_close()
+branch = env["library.branch"].create(
+    {{"name": "Main", "code": "LMAIN", "company_id": library.id}})
+patrons = env["library.patron"].create(
+    [{{"name": f"Patron {{n}}", "company_id": library.id, "branch_id": branch.id}}
+     for n in range({PATRONS})])
+program = env["loyalty.program"].create(
+    {{"name": "Thanks", "program_type": "library", "company_id": library.id}})
+program._library_join(patrons)
+journey = env["library.journey"].create({{
+    "name": "Fault", "company_id": library.id,
+    "purpose_id": env.ref("library_crm.library_consent_purpose_service").id}})
+env["library.journey.step"].create({{
+    "name": "Gift", "journey_id": journey.id, "kind": "points",
+    "loyalty_program_id": program.id, "loyalty_points": 25}})
+journey.action_start()
+env.cr.commit()
+"""
+#: The job, with small batches so that there is something between them.
+GIVE = """
+type(env["library.journey.step"])._BATCH = 20
+env["library.journey"]._cron_run()
+env.cr.commit()
+"""
+
+
+def test_journey_that_is_killed_or_run_twice_at_once_gives_points_once():
+    given = "loyalty_history WHERE library_kind = 'journey'"
+    with copy("library_loyalty_gifts") as database:
+        at = Place(database)
+        at.run(GIFTS)
+        for lines in (1, 200):
+            process = at.start(GIVE)
+            wait(process, lambda lines=lines: at.count(given) >= lines)
+            kill(process)
+            assert at.count(given) == at.count("library_journey_event") < PATRONS
+        workers = [at.start(GIVE) for _worker in range(2)]
+        for worker in workers:
+            at.finish(worker)
+        at.run(GIVE)
+        assert at.count(given) == at.count("library_journey_event") == PATRONS
+        assert at.count("loyalty_card WHERE is_library AND points = 25") == PATRONS
+        assert not at.count("library_journey_enrolment WHERE state != 'done'")

@@ -268,6 +268,8 @@ class TestPointsStep(LoyaltyJourneyCommon):
         self._start()
         self._run()
         self.assertEqual(self.card.library_tier_id, silver)
+        self.programme._library_night()
+        self.assertEqual(self._lines(), [("journey", 25)])
         with freeze_time(NOON + timedelta(days=400)):
             self.programme._library_night()
         self.assertEqual(self._lines(), [("journey", 25), ("expired", -25)])

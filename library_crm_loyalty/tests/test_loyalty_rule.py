@@ -243,13 +243,24 @@ class TestLoyaltyRule(LoyaltyCommon):
         )
 
     def test_weeks_and_months_go_on_when_the_rule_is_changed(self):
-        weeks = self._create_rule(event="streak", streak_weeks=3, points=20)
-        month = self._create_rule(event="variety", variety_count=2, points=15)
+        talk = self.env["library.service"].create({"name": "Talk", "code": "TALK"})
+        weeks = self._create_rule(
+            event="streak",
+            streak_weeks=3,
+            points=20,
+            service_ids=[Command.set(self.visit.ids)],
+        )
+        month = self._create_rule(
+            event="variety",
+            variety_count=2,
+            points=15,
+            service_ids=[Command.set((self.loan + talk).ids)],
+        )
         (weeks + month).since = False
         today = date.today()
         for rule in weeks + month:
             # It has given points before, so that its wording is kept.
-            rule.program_id.coupon_ids[:1]._library_post(
+            self.card._library_post(
                 [
                     {
                         "card_id": self.card.id,
@@ -261,16 +272,15 @@ class TestLoyaltyRule(LoyaltyCommon):
                     }
                 ]
             )
-        first = today.replace(day=1)
         for days in (14, 7):
             self._use(today - timedelta(days=days))
-        self._use(first, self.loan)
+        self._use(today.replace(day=1), self.loan)
         weeks.points, month.points = 30, 25
         self.assertTrue(weeks.version_ids and month.version_ids)
-        given = self._points_of(weeks), self._points_of(month)
         self._use(today)
-        self.assertEqual(self._points_of(weeks), given[0] + 30, "The third week")
-        self.assertIn(self._points_of(month), (16, 26), "Both services of the month")
+        self._use(today, talk)
+        self.assertEqual(self._points_of(weeks) - 1, 30, "The third week")
+        self.assertEqual(self._points_of(month) - 1, 25, "The second service")
         self._assert_balanced()
 
     def test_recomputing_is_previewed_and_keeps_history(self):
