@@ -428,9 +428,9 @@ class LibraryJourneyStep(models.Model):
         return found
 
     def _pass_over(self):
-        """Before the addon of a kind is uninstalled: patrons go on to what comes after, as
-        after a question to which everybody says yes. In SQL, because nobody may change
-        the steps of a journey that runs."""
+        """Before the addon of a kind is uninstalled: patrons go on to what comes after,
+        as after a question to which everybody says yes. In SQL, because nobody may
+        change the steps of a journey that runs."""
         self.env.flush_all()
         for query in (
             "UPDATE library_journey_step SET kind = 'condition', domain = '[]' "

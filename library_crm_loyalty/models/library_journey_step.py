@@ -2,8 +2,6 @@ from odoo import api, fields, models
 from odoo.exceptions import AccessError
 from odoo.tools import SQL
 
-from .library_loyalty_rule import MOST_POINTS
-
 
 class LibraryJourneyStep(models.Model):
     """A step can give points of a programme to whoever takes part in it.

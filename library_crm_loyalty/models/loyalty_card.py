@@ -384,7 +384,9 @@ class LoyaltyCard(models.Model):
             lines=lines,
             waive=waive,
             names=SQL(", ").join(map(SQL.identifier, names)),
-            restored=SQL(", ").join(restored.get(name, nothing[name]) for name in names),
+            restored=SQL(", ").join(
+                restored.get(name, nothing[name]) for name in names
+            ),
             waived=SQL(", ").join(waived.get(name, nothing[name]) for name in names),
             user=self.env.uid,
             now=fields.Datetime.now(),

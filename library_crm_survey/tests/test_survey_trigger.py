@@ -62,9 +62,7 @@ class TestSurveyTrigger(RoundCommon, JourneyCommon):
 
     def test_typed_address_and_anonymous_answer_lead_to_nobody(self):
         self._start()
-        typed = self.survey._create_answer(
-            email=self.amal.email, check_attempts=False
-        )
+        typed = self.survey._create_answer(email=self.amal.email, check_attempts=False)
         self._fill_in(typed)
         self.assertEqual(typed.library_patron_id, self.amal)
         patrons = self._make_patrons(10)
