@@ -292,6 +292,7 @@ class TestSegment(LibraryCommon):
         )
         self.assertEqual((overlap.share_first, overlap.share_second), (0.5, 1))
         action = overlap.with_context(library_part="both").action_view()
+        self.assertEqual(action["name"], f"{first.name} and {second.name}")
         self.assertEqual(
             self.env["library.patron"].search(action["domain"]), self.bruno
         )

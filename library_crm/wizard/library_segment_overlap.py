@@ -58,9 +58,18 @@ class LibrarySegmentOverlap(models.TransientModel):
     def action_view(self):
         """List the patrons of the part that the button names."""
         self.ensure_one()
+        part = self.env.context["library_part"]
+        names = {"first": self.segment_id.name, "second": self.other_id.name}
+        title = {
+            "both": self.env._("%(first)s and %(second)s", **names),
+            "first": self.env._("%(first)s, not %(second)s", **names),
+            "second": self.env._("%(second)s, not %(first)s", **names),
+        }[part]
         return {
             **self.env["ir.actions.actions"]._for_xml_id(
                 "library_crm.library_patron_action"
             ),
-            "domain": list(self._get_part(self.env.context["library_part"])),
+            "name": title,
+            "display_name": title,
+            "domain": list(self._get_part(part)),
         }
