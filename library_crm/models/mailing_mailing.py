@@ -1,10 +1,12 @@
 import re
 
+from lxml import html
 from markupsafe import Markup
 
 from odoo import api, fields, models
 from odoo.exceptions import ValidationError
 from odoo.tools import email_normalize
+from odoo.tools.rendering_tools import parse_inline_template
 
 # What a shipped text leaves to be filled in when the mail is sent.
 _PLACEHOLDER = re.compile(r"\{\{\s*(.+?)\s*\}\}")
@@ -380,6 +382,57 @@ class MailingMailing(models.Model):
             else ""
         )
         return f'<t t-out="{expression}"{options}/>'
+
+    def _has_unsafe_expression(self):
+        """Where Odoo lets only some people write what is filled in from a record, the
+        others can still change the words of a text that came along."""
+        others = self.filtered(lambda one: not one._fills_in_what_came_along())
+        return super(MailingMailing, others)._has_unsafe_expression()
+
+    def _fills_in_what_came_along(self):
+        """Whether the mail has a text that came along and fills in nothing that it did
+        not."""
+        self.ensure_one()
+        mailing = self.sudo()
+        known = mailing._prepare_known_values()
+        values = {
+            name: mailing[name]
+            for name, field in mailing._fields.items()
+            if field.store and field.type in ("char", "text", "html")
+        }
+        return bool(known) and self._find_fillings(values) <= self._find_fillings(known)
+
+    def _prepare_known_values(self):
+        """Values of the text that came along, or of which this is a translation; a
+        hook for texts that come by other ways."""
+        view = (self.library_original_id or self).library_view_id
+        return self._prepare_shipped_values(view.id) if view else {}
+
+    @api.model
+    def _find_fillings(self, values):
+        """What some texts have filled in when they are sent, and on what condition.
+
+        :param dict values: of a mailing
+        :return: directives of QWeb with their expressions
+        :rtype: set[tuple[str, str]]
+        """
+        found = set()
+        for text in filter(None, values.values()):
+            text = str(text)
+            found.update(
+                ("t-out", expression)
+                for _words, expression, _default in parse_inline_template(text)
+                if expression
+            )
+            if "t-" not in text:
+                continue
+            for node in html.fragment_fromstring(text, create_parent="div").iter():
+                found.update(
+                    (name, expression.strip())
+                    for name, expression in node.attrib.items()
+                    if name.startswith("t-")
+                )
+        return found
 
     def _follow_shipped_text(self):
         """Let these mails say what came along, and write those that are missing in a

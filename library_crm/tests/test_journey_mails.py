@@ -2,6 +2,7 @@ import re
 
 import polib
 
+from odoo.exceptions import AccessError
 from odoo.tests import Form, TransactionCase, tagged
 from odoo.tools.misc import file_path
 
@@ -47,6 +48,36 @@ class TestJourneyMails(JourneyCommon):
         with self.mock_mail_gateway():
             mail.send()
         return self._mails[0]
+
+    def test_whoever_may_not_fill_in_changes_the_words_and_nothing_else(self):
+        editors = self.env.ref("mail.group_mail_template_editor")
+        self.env.ref("base.group_user").implied_ids -= editors
+        self.marketing.group_ids -= editors
+        journey = self.journeys[0].with_user(self.marketing)
+        mailing = journey.step_ids.mailing_id[:1]
+        self.assertIn("object.card_number", mailing.body_html)
+        body = str(mailing.body_html).replace("Your card works", "It works")
+        mailing.write({"body_html": body, "body_arch": body, "subject": "Hello"})
+        self.assertTrue(mailing.library_is_changed)
+        for values in (
+            {"body_html": body + '<t t-out="object.birth_date"/>'},
+            {"body_html": body + '<p t-if="object.birth_year > 2000">Young</p>'},
+            {"body_html": body + '<a t-att-href="object.birth_date">Here</a>'},
+            {"body_html": body + '<t t-out="object.card_number.upper()"/>'},
+            {"subject": "Born on {{ object.birth_date }}"},
+            {"email_from": "{{ object.birth_date }}@example.com"},
+        ):
+            with self.subTest(values=values), self.assertRaises(AccessError):
+                mailing.write(values)
+        other = self._make_mailing("Mine", body_html="<p>Hello</p>")
+        with self.assertRaises(AccessError):
+            other.with_user(self.marketing).body_html = body
+        translation = mailing.action_library_translate()
+        copied = self.env["mailing.mailing"].browse(translation["res_id"])
+        copied.with_user(self.marketing).body_html = body.replace("It works", "Gaat")
+        self._start(self.journeys[0])
+        journey.action_new_version()
+        self.assertEqual(journey.edited_version, 2)
 
     def test_links_of_mails_in_the_queue_together_lead_where_they_say(self):
         links = {

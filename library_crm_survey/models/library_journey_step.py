@@ -9,7 +9,8 @@ class LibraryJourneyStep(models.Model):
     _inherit = "library.journey.step"
 
     kind = fields.Selection(
-        selection_add=[("survey", "Survey")], ondelete={"survey": "cascade"}
+        selection_add=[("survey", "Survey"), ("activity",)],
+        ondelete={"survey": "cascade"},
     )
     survey_round_id = fields.Many2one(
         "library.survey.round",

@@ -60,6 +60,12 @@ class MailingMailing(models.Model):
         """The round that a mail asks for, in any language."""
         return (self.library_original_id or self).library_round_id
 
+    def _prepare_known_values(self):
+        """The text that a mail of a round begins with came along."""
+        if asking_round := self._get_library_round():
+            return asking_round._prepare_mailing_values()
+        return super()._prepare_known_values()
+
     def _get_library_consent_needed(self):
         needed = super()._get_library_consent_needed()
         if asking_round := self._get_library_round():

@@ -1,4 +1,4 @@
-from odoo.exceptions import UserError
+from odoo.exceptions import AccessError, UserError
 from odoo.tests import tagged
 
 from odoo.addons.library_crm.tests.test_journey import JourneyCommon
@@ -69,6 +69,17 @@ class TestSurveyJourney(RoundCommon, JourneyCommon):
         self.asking_round.action_pause()
         with self.assertRaisesRegex(UserError, "not running"):
             self._start()
+
+    def test_whoever_may_not_fill_in_changes_the_words_and_keeps_the_link(self):
+        editors = self.env.ref("mail.group_mail_template_editor")
+        self.env.ref("base.group_user").implied_ids -= editors
+        self.manager.group_ids -= editors
+        mailing = self.step.mailing_id.with_user(self.manager)
+        body = str(mailing.body_html).replace("Hello", "Dear")
+        mailing.write({"body_html": body, "body_arch": body})
+        self.assertIn("object.survey_link", mailing.body_html)
+        with self.assertRaises(AccessError):
+            mailing.body_html = body + '<t t-out="object.birth_date"/>'
 
     def test_picture_shows_how_many_answered(self):
         picture = self.step._get_picture()
