@@ -14,8 +14,10 @@
     "data": [
         "security/library_crm_loyalty_groups.xml",
         "security/library_crm_loyalty_rules.xml",
+        "security/library_loyalty_figures_rules.xml",
         "security/ir.model.access.csv",
         "data/ir_cron_data.xml",
+        "data/ir_cron_report_data.xml",
         "data/mail_template_data.xml",
         "wizard/library_loyalty_recompute_views.xml",
         "wizard/library_loyalty_scan_views.xml",
@@ -31,10 +33,16 @@
         "views/library_patron_views.xml",
         "views/library_journey_views.xml",
         "views/library_crm_loyalty_menus.xml",
+        "report/library_loyalty_effect_views.xml",
+        "report/library_loyalty_participation_views.xml",
+        "report/library_loyalty_month_views.xml",
+        "report/library_loyalty_liability_views.xml",
+        "report/library_loyalty_report_menus.xml",
     ],
     "demo": [
         "demo/library_loyalty_demo.xml",
         "demo/library_journey_demo.xml",
+        "demo/library_loyalty_report_demo.xml",
     ],
     "assets": {
         "web.assets_backend": [

@@ -47,6 +47,12 @@ class LoyaltyProgram(models.Model):
         default=30,
         help="So many days before points expire their owner gets a mail.",
     )
+    library_point_value = fields.Float(
+        string="A Point Is Worth",
+        digits=(16, 4),
+        help="In money, e.g. what a reward costs the library divided by the points "
+        "that it takes. 0: what is owed is told in points only.",
+    )
     library_settled_until = fields.Date(
         string="Settled until",
         readonly=True,
@@ -77,6 +83,10 @@ class LoyaltyProgram(models.Model):
         "By hand, at most: 0 to 100,000 points.",
     )
 
+    _library_point_value_plausible = models.Constraint(
+        "CHECK (coalesce(library_point_value, 0) >= 0)",
+        "A point is worth 0 or more.",
+    )
     _library_expiry_plausible = models.Constraint(
         "CHECK (program_type != 'library' OR (library_expire_months BETWEEN 0 AND 240 "
         "AND library_warning_days BETWEEN 0 AND 365))",
@@ -464,17 +474,23 @@ class LoyaltyProgram(models.Model):
                AND card.points > 0
           GROUP BY card.id
             """,
-            is_gift=SQL(
-                """
-                (
-                    history.library_kind IN ('earned', 'corrected', 'journey')
-                    OR history.library_kind IN ('manual', 'merged', 'moved')
-                       AND history.issued > 0
-                )
-                """
-            ),
+            is_gift=self._sql_is_gift(),
             program=self.id,
             day=today - relativedelta(months=self.library_expire_months, days=1),
+        )
+
+    @api.model
+    def _sql_is_gift(self):
+        """Whether the row ``history`` gave points that can grow old; the other rows
+        took some, or gave back what was taken."""
+        return SQL(
+            """
+            (
+                history.library_kind IN ('earned', 'corrected', 'journey')
+                OR history.library_kind IN ('manual', 'merged', 'moved')
+                   AND history.issued > 0
+            )
+            """
         )
 
     def _library_expire(self, today):

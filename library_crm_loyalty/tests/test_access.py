@@ -9,7 +9,12 @@ ROLES = ("desk", "marketing", "manager", "employee", "portal")
 # sees no points, because points tell what one person uses.
 RIGHTS = {
     "library.loyalty.due": ("", "", "", "", ""),
+    "library.loyalty.effect": ("r", "r", "r", "", ""),
+    "library.loyalty.figures": ("", "", "", "", ""),
+    "library.loyalty.liability": ("r", "r", "r", "", ""),
+    "library.loyalty.month": ("r", "r", "r", "", ""),
     "library.loyalty.occasion": ("", "", "ru", "", ""),
+    "library.loyalty.participation": ("r", "r", "r", "", ""),
     "library.loyalty.recompute": ("", "", "rwc", "", ""),
     "library.loyalty.redemption": ("r", "", "r", "", ""),
     "library.loyalty.reward": ("r", "", "rwcu", "", ""),
