@@ -28,6 +28,7 @@
         "data/ir_cron_data.xml",
         "data/library_join_form_data.xml",
         "data/mail_template_data.xml",
+        "data/spreadsheet_dashboard_data.xml",
         "wizard/library_consent_import_views.xml",
         "wizard/library_data_preview_views.xml",
         "wizard/library_usage_log_views.xml",

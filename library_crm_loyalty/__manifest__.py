@@ -38,6 +38,9 @@
         "report/library_loyalty_month_views.xml",
         "report/library_loyalty_liability_views.xml",
         "report/library_loyalty_report_menus.xml",
+        "views/digest_digest_views.xml",
+        "data/digest_data.xml",
+        "data/spreadsheet_dashboard_data.xml",
     ],
     "demo": [
         "demo/library_loyalty_demo.xml",

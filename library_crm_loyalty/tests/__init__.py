@@ -4,6 +4,7 @@ from . import (
     test_ledger,
     test_loyalty_card,
     test_loyalty_journey,
+    test_loyalty_dashboard,
     test_loyalty_effect,
     test_loyalty_report,
     test_loyalty_rule,

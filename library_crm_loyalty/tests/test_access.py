@@ -24,7 +24,7 @@ RIGHTS = {
     "library.loyalty.undo": ("rwc", "", "rwc", "", ""),
     "loyalty.card": ("r", "", "rwcu", "", ""),
     "loyalty.history": ("r", "", "rwcu", "", ""),
-    "loyalty.program": ("r", "", "rwcu", "", ""),
+    "loyalty.program": ("r", "r", "rwcu", "", ""),
 }
 OPERATIONS = {"r": "read", "w": "write", "c": "create", "u": "unlink"}
 
