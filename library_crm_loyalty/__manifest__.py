@@ -37,6 +37,7 @@
         "report/library_loyalty_participation_views.xml",
         "report/library_loyalty_month_views.xml",
         "report/library_loyalty_liability_views.xml",
+        "report/library_loyalty_cost_views.xml",
         "report/library_loyalty_report_menus.xml",
         "views/digest_digest_views.xml",
         "data/digest_data.xml",

@@ -4,6 +4,7 @@ from . import (
     library_journey_event,
     library_journey_step,
     digest_digest,
+    library_demo,
     library_loyalty_due,
     library_loyalty_occasion,
     library_loyalty_redemption,

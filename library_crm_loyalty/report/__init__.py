@@ -1,5 +1,6 @@
 from . import (
     library_loyalty_figures,
+    library_loyalty_cost,
     library_loyalty_effect,
     library_loyalty_liability,
     library_loyalty_month,

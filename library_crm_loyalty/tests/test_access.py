@@ -8,6 +8,7 @@ ROLES = ("desk", "marketing", "manager", "employee", "portal")
 # What each role may do, in the order of ROLES: read, write, create, unlink. Marketing
 # sees no points, because points tell what one person uses.
 RIGHTS = {
+    "library.loyalty.cost": ("r", "r", "r", "", ""),
     "library.loyalty.due": ("", "", "", "", ""),
     "library.loyalty.effect": ("r", "r", "r", "", ""),
     "library.loyalty.figures": ("", "", "", "", ""),
@@ -17,7 +18,7 @@ RIGHTS = {
     "library.loyalty.participation": ("r", "r", "r", "", ""),
     "library.loyalty.recompute": ("", "", "rwc", "", ""),
     "library.loyalty.redemption": ("r", "", "r", "", ""),
-    "library.loyalty.reward": ("r", "", "rwcu", "", ""),
+    "library.loyalty.reward": ("r", "r", "rwcu", "", ""),
     "library.loyalty.rule": ("r", "", "rwcu", "", ""),
     "library.loyalty.scan": ("rwc", "", "rwc", "", ""),
     "library.loyalty.tier": ("r", "", "rwcu", "", ""),

@@ -28,7 +28,7 @@ class TestLoyaltyDashboard(LoyaltyCommon):
             set(names),
             {
                 f"library.loyalty.{name}"
-                for name in ("effect", "liability", "month", "participation")
+                for name in ("cost", "effect", "liability", "month", "participation")
             },
         )
         for model, chains in names.items():

@@ -252,6 +252,79 @@ class TestLoyaltyReport(LoyaltyCommon):
         self.assertEqual(row, (12.5, 5, 100 * 10 / 25))
 
     # ------------------------------------------------------------
+    # COST OF REWARDS
+    # ------------------------------------------------------------
+
+    def _create_reward(self, **values):
+        return self.env["library.loyalty.reward"].create(
+            {"program_id": self.programme.id, "name": "A bag", "points": 60, **values}
+        )
+
+    def test_reward_costs_what_was_handed_over(self):
+        """Of five vouchers two are handed over, one is undone, one is too old, and one
+        is still out. The price of then counts."""
+        self._post(self.card, 300)
+        bag = self._create_reward(cost=4.5, is_given_back=False)
+        vouchers = self.env["library.loyalty.redemption"]
+        for _turn in range(5):
+            vouchers += bag._issue(self.card)
+        bag.cost = 99
+        vouchers[0]._redeem()
+        vouchers[1]._redeem()
+        vouchers[2]._undo("Wrong patron")
+        vouchers[3]._expire()
+        row = self._count("cost")
+        self.assertEqual(row.month, date(2024, 6, 1))
+        self.assertEqual((row.given, row.handed_over, row.points), (4, 2, 120))
+        self.assertEqual((row.cost, row.cost_each), (9, 4.5))
+        self.assertEqual((row.waiting, row.waiting_cost), (1, 4.5))
+
+    def test_cost_per_reward_of_several_is_that_of_all_by_all(self):
+        """One bag of 10 and three books of 2: 4 each."""
+        self._post(self.card, 300)
+        bag = self._create_reward(cost=10)
+        book = self._create_reward(name="A book", cost=2)
+        for reward in (bag, book, book, book):
+            reward._issue(self.card)._redeem()
+        rows = self._count("cost")
+        self.assertEqual(sorted(rows.mapped("cost_each")), [2, 10])
+        [row] = rows._read_group(
+            [("id", "in", rows.ids)], [], ["cost:sum", "cost_each:avg"]
+        )
+        self.assertEqual(row, (16, 4))
+
+    def test_gift_to_a_cause_is_handed_over_at_once(self):
+        self._post(self.card, 100)
+        gift = self._create_reward(
+            kind="donation", cause="Books", cost=20, goal_points=600
+        )
+        gift._issue(self.card)
+        row = self._count("cost")
+        self.assertEqual((row.kind, row.handed_over, row.waiting), ("donation", 1, 0))
+        self.assertAlmostEqual(row.cost, 2)
+
+    def test_rewards_of_four_are_for_managers(self):
+        bag = self._create_reward(cost=1)
+        for patron in self._create_members(5):
+            self._post(patron.loyalty_card_ids, 60)
+            bag._issue(patron.loyalty_card_ids)
+        self._post(self.card, 60)
+        bag._issue(self.card)
+        book = self._create_reward(name="A book", points=1)
+        for patron in self._create_members(4):
+            self._post(patron.loyalty_card_ids, 1)
+            book._issue(patron.loyalty_card_ids)
+        rows = self._count("cost")
+        for user, sizes in (
+            (self.desk, [6]),
+            (self.marketing, [6]),
+            (self.manager, [4, 6]),
+        ):
+            with self.subTest(user.login):
+                seen = self._seen_by(user, rows)
+                self.assertEqual(sorted(seen.mapped("patrons")), sizes)
+
+    # ------------------------------------------------------------
     # EVERY NIGHT
     # ------------------------------------------------------------
 
@@ -259,11 +332,12 @@ class TestLoyaltyReport(LoyaltyCommon):
         programme = self._create_library_programme(self.other_library)
         card = self._join(self.other_patron, programme)
         self._post(card, 5)
+        self._create_reward(program_id=programme.id, points=1)._issue(card)
         self._use(
             date(2024, 1, 1), patron=self.other_patron, branch_id=self.other_branch.id
         )
         self._use(0)
-        for name in ("month", "liability", "participation"):
+        for name in ("month", "liability", "participation", "cost"):
             with self.subTest(name):
                 cron = self.env.ref(f"library_crm_loyalty.ir_cron_count_loyalty_{name}")
                 with self.enter_registry_test_mode():
