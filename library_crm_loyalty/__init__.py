@@ -1,4 +1,5 @@
 from . import models, report, wizard
+from . import controllers, models, wizard
 
 
 def _uninstall_hook(env):

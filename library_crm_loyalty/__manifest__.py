@@ -30,6 +30,14 @@
         "views/loyalty_history_views.xml",
         "views/library_loyalty_rule_views.xml",
         "views/loyalty_program_views.xml",
+        "report/library_challenge_certificate.xml",
+        "views/library_badge_views.xml",
+        "views/library_badge_award_views.xml",
+        "views/library_challenge_team_views.xml",
+        "views/library_challenge_log_views.xml",
+        "views/library_challenge_entry_views.xml",
+        "views/library_challenge_views.xml",
+        "views/library_challenge_portal_templates.xml",
         "views/library_patron_views.xml",
         "views/library_journey_views.xml",
         "views/library_crm_loyalty_menus.xml",
@@ -47,6 +55,7 @@
         "demo/library_loyalty_demo.xml",
         "demo/library_journey_demo.xml",
         "demo/library_loyalty_report_demo.xml",
+        "demo/library_challenge_demo.xml",
     ],
     "assets": {
         "web.assets_backend": [

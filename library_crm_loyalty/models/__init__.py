@@ -1,4 +1,11 @@
 from . import (
+    library_badge,
+    library_badge_award,
+    library_challenge,
+    library_challenge_entry,
+    library_challenge_log,
+    library_challenge_square,
+    library_challenge_team,
     library_demo,
     library_journey,
     library_journey_event,

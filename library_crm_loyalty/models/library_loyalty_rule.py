@@ -65,6 +65,7 @@ class LibraryLoyaltyRule(models.Model):
             ("survey", "Answering a survey"),
             ("interests", "Filling in interests"),
             ("referral", "Bringing a friend"),
+            ("challenge", "Finishing a challenge"),
             ("manual", "Given by staff"),
         ],
         string="Points for",
@@ -736,6 +737,20 @@ class LibraryLoyaltyRule(models.Model):
              WHERE %s
             """,
             today,
+            holders,
+        )
+
+    def _sql_challenge(self, holders):
+        return SQL(
+            """
+            SELECT card.id AS card_id, entry.challenge_id::text AS key,
+                   entry.finished_on AS date, NULL::int AS usage_id, 1 AS times,
+                   card.library_joined_on AS joined_on
+              FROM loyalty_card card
+              JOIN library_challenge_entry entry
+                ON entry.patron_id = card.library_patron_id
+             WHERE entry.finished_on IS NOT NULL AND %s
+            """,
             holders,
         )
 

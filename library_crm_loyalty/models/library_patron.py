@@ -3,7 +3,7 @@ from odoo.fields import Domain
 
 
 class LibraryPatron(models.Model):
-    """The patron's loyalty cards and their points."""
+    """The patron's loyalty cards and their points, challenges and badges."""
 
     _inherit = "library.patron"
 
@@ -43,6 +43,35 @@ class LibraryPatron(models.Model):
         string="Loyalty Tiers",
         compute="_compute_loyalty_tier_ids",
         search="_search_loyalty_tier_ids",
+        groups="library_crm.group_library_user",
+    )
+
+    # Challenges and badges
+    challenge_entry_ids = fields.One2many(
+        "library.challenge.entry",
+        "patron_id",
+        string="Challenges",
+        groups="library_crm.group_library_user",
+    )
+    challenge_count = fields.Integer(
+        string="Number of Challenges",
+        compute="_compute_challenge_count",
+        groups="library_crm.group_library_user",
+    )
+    is_challenge_open = fields.Boolean(
+        compute="_compute_challenge_count",
+        groups="library_crm.group_library_user",
+        help="The library has a challenge at the moment.",
+    )
+    badge_award_ids = fields.One2many(
+        "library.badge.award",
+        "patron_id",
+        string="Badges",
+        groups="library_crm.group_library_user",
+    )
+    badge_count = fields.Integer(
+        string="Number of Badges",
+        compute="_compute_badge_count",
         groups="library_crm.group_library_user",
     )
 
@@ -135,6 +164,51 @@ class LibraryPatron(models.Model):
         """It may earn points."""
         self.env["library.loyalty.occasion"]._note(self, event, key, date)
         return super()._note_occasion(event, key, date)
+
+    @api.depends("challenge_entry_ids")
+    def _compute_challenge_count(self):
+        open_ids = self.env["library.challenge"]._get_open_ids(
+            fields.Date.context_today(self)
+        )
+        counts = dict(
+            self.env["library.challenge.entry"]._read_group(
+                [("patron_id", "in", self.ids)], ["patron_id"], ["__count"]
+            )
+        )
+        for patron in self:
+            patron.challenge_count = counts.get(patron, 0)
+            patron.is_challenge_open = patron.company_id.id in open_ids
+
+    @api.depends("badge_award_ids")
+    def _compute_badge_count(self):
+        counts = dict(
+            self.env["library.badge.award"]._read_group(
+                [("patron_id", "in", self.ids)], ["patron_id"], ["__count"]
+            )
+        )
+        for patron in self:
+            patron.badge_count = counts.get(patron, 0)
+
+    def _merge(self, others):
+        self.env["library.challenge.entry"]._merge_patrons(self, others)
+        self.env["library.badge.award"]._merge_patrons(self, others)
+        result = super()._merge(others)
+        self.challenge_entry_ids._refresh()
+        return result
+
+    def action_view_challenges(self):
+        return self._get_own_action("library_challenge_entry_action")
+
+    def action_view_badges(self):
+        return self._get_own_action("library_badge_award_action")
+
+    def _get_own_action(self, name):
+        self.ensure_one()
+        return {
+            **self.env["ir.actions.actions"]._for_xml_id(f"library_crm_loyalty.{name}"),
+            "domain": [("patron_id", "=", self.id)],
+            "context": {"default_patron_id": self.id},
+        }
 
     def action_view_loyalty_cards(self):
         self.ensure_one()

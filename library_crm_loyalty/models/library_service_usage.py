@@ -3,8 +3,8 @@ from odoo.tools import SQL
 
 
 class LibraryServiceUsage(models.Model):
-    """Use earns points. What staff log shows at once; of a load the patrons are noted,
-    and a job posts their points."""
+    """Use earns points and counts in challenges. What staff log shows at once; after a
+    load jobs do it: its patrons are noted for their points."""
 
     _inherit = "library.service.usage"
 
@@ -12,18 +12,21 @@ class LibraryServiceUsage(models.Model):
     def create(self, vals_list):
         usages = super().create(vals_list)
         usages._reckon_points(usages.patron_id)
+        self.env["library.challenge"]._refresh_patrons(usages.patron_id)
         return usages
 
     def write(self, vals):
         patrons = self.patron_id
         result = super().write(vals)
         self._reckon_points(patrons | self.patron_id)
+        self.env["library.challenge"]._refresh_patrons(patrons | self.patron_id)
         return result
 
     def unlink(self):
         patrons = self.patron_id
         result = super().unlink()
         self._reckon_points(patrons)
+        self.env["library.challenge"]._refresh_patrons(patrons)
         return result
 
     @api.model

@@ -1,5 +1,7 @@
 from . import (
     test_access,
+    test_challenge,
+    test_challenge_portal,
     test_expiry,
     test_ledger,
     test_loyalty_card,

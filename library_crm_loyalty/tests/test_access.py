@@ -9,6 +9,13 @@ ROLES = ("desk", "marketing", "manager", "employee", "portal")
 # sees no points, because points tell what one person uses.
 RIGHTS = {
     "library.loyalty.cost": ("r", "r", "r", "", ""),
+    "library.badge": ("r", "r", "rwcu", "", ""),
+    "library.badge.award": ("rc", "", "rwcu", "", ""),
+    "library.challenge": ("r", "r", "rwcu", "", ""),
+    "library.challenge.entry": ("rwcu", "", "rwcu", "", ""),
+    "library.challenge.log": ("rcu", "", "rcu", "", ""),
+    "library.challenge.square": ("r", "r", "rwcu", "", ""),
+    "library.challenge.team": ("rwc", "", "rwcu", "", ""),
     "library.loyalty.due": ("", "", "", "", ""),
     "library.loyalty.effect": ("r", "r", "r", "", ""),
     "library.loyalty.figures": ("", "", "", "", ""),
@@ -43,7 +50,14 @@ class TestLoyaltyAccess(LoyaltyCommon):
                         )
 
     def test_each_model_of_this_addon_has_rights(self):
-        models = self.env["ir.model"].search([("model", "=like", "library.loyalty.%")])
+        models = self.env["ir.model"].search(
+            [
+                *("|", "|"),
+                ("model", "=like", "library.loyalty.%"),
+                ("model", "=like", "library.challenge%"),
+                ("model", "=like", "library.badge%"),
+            ]
+        )
         self.assertLessEqual(set(models.mapped("model")), RIGHTS.keys())
 
     def test_rules_and_ledgers_of_other_libraries_are_not_seen(self):
@@ -74,3 +88,44 @@ class TestLoyaltyAccess(LoyaltyCommon):
         self.assertEqual(mine._filtered_access("read"), lines[-1:])
         with self.assertRaises(AccessError):
             lines.with_user(self.marketing).read(["library_points"])
+
+    def test_challenges_of_other_libraries_and_branches_are_not_seen(self):
+        badge = self.env["library.badge"].create(
+            {"name": "Bookworm", "company_id": self.other_library.id}
+        )
+        values = {"name": "Summer", "goal_kind": "minutes"}
+        far, near = self.env["library.challenge"].create(
+            [
+                {**values, "company_id": self.other_library.id, "badge_id": badge.id},
+                {**values, "company_id": self.library.id},
+            ]
+        )
+        team = self.env["library.challenge.team"].create(
+            {"challenge_id": far.id, "name": "Class 4b"}
+        )
+        square = self.env["library.challenge.square"].create(
+            {"challenge_id": far.id, "name": "Read outdoors"}
+        )
+        entry = far._enrol(self.other_patron)
+        log = self.env["library.challenge.log"].create(
+            {"entry_id": entry.id, "minutes": 5}
+        )
+        award = self.env["library.badge.award"].create(
+            {"badge_id": badge.id, "patron_id": self.other_patron.id}
+        )
+        for user in (self.desk, self.manager):
+            for records in (badge, award, far, entry, log, square, team):
+                with self.subTest(user.login, model=records._name):
+                    self.assertFalse(self._as(user, records)._filtered_access("read"))
+        north = near._enrol(self.bruno)
+        log = self.env["library.challenge.log"].create(
+            {"entry_id": north.id, "minutes": 5}
+        )
+        for records in (north, log):
+            self.assertFalse(self._as(self.desk, records)._filtered_access("read"))
+            self.assertTrue(self._as(self.manager, records)._filtered_access("read"))
+
+    def _as(self, user, records):
+        return records.with_user(user).with_context(
+            allowed_company_ids=self.library.ids
+        )
