@@ -590,9 +590,20 @@ class TestChallenge(ChallengeCommon):
         self.assertEqual(kind, "html")
         for shown in ("Noor Idris", "Summer", "Riverside Library", "on 2 days"):
             self.assertIn(shown, content.decode())
-        content, kind = noor._render_certificate()
-        if Report.get_wkhtmltopdf_state() in ("install", "broken"):
-            self.assertEqual(kind, "html")
         challenge.has_certificate = False
         with self._refused("who has finished"):
             noor.action_print_certificates()
+
+    def test_certificates_of_a_class_are_one_pdf(self):
+        challenge = self._create_challenge(target=1)
+        entries = challenge._enrol(self.noor + self.amal)
+        Report = self.env["ir.actions.report"].with_user(self.manager)
+        if Report.get_wkhtmltopdf_state() in ("install", "broken"):
+            self.assertEqual(entries[0]._render_certificate()[1], "html")
+            return
+        content, kind = Report.with_context(
+            force_report_rendering=True
+        )._render_qweb_pdf(
+            "library_crm_loyalty.library_challenge_certificate", entries.ids
+        )
+        self.assertEqual((kind, content[:4]), ("pdf", b"%PDF"))
