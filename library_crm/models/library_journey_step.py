@@ -586,7 +586,7 @@ class LibraryJourneyStep(models.Model):
             )
         )
         ids = [number for (number,) in self.env.cr.fetchall()]
-        if ids and self._is_message() and self.journey_id.groups_households:
+        if ids and self._groups_households():
             self.env.cr.execute(
                 SQL(
                     """
@@ -824,6 +824,26 @@ class LibraryJourneyStep(models.Model):
             .mapped("email")
         )
 
+    def _is_at_rest(self):
+        """Whether nothing is sent for now, and whoever is due goes on; a hook."""
+        return False
+
+    def _get_days_of_peace(self):
+        """For how many days after such a message nobody gets another; a hook for what
+        is rarely sent. Whoever would is left out, and goes on."""
+        return 0
+
+    def _get_days_of_last(self, patrons):
+        """The day on which some patrons had such a message last; a hook.
+
+        :return: days by the id of the patron
+        """
+        return {}
+
+    def _groups_households(self):
+        """Whether several in a household are named in one message; a hook."""
+        return self._is_message() and self.journey_id.groups_households
+
     def _get_reason_without_address(self):
         """Why somebody without an address is left out; a hook."""
         return "no_address"
@@ -948,7 +968,7 @@ class LibraryJourneyStep(models.Model):
         :return: enrolments by the one of them who is written to
         :rtype: dict
         """
-        if not self.journey_id.groups_households:
+        if not self._groups_households():
             return {enrolment: enrolment for enrolment in enrolments}
         households = dict(
             self.env.execute_query(

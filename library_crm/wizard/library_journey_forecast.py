@@ -108,7 +108,7 @@ class LibraryJourneyForecast(models.TransientModel):
         self.env.flush_all()
         messages = self._find_messages(journey)
         messages = self._leave_out_unreachable(messages)
-        messages = self._hold_to_cap(journey, messages)
+        messages = self._hold_back(journey, messages)
         messages = self._group(journey, messages)
         now = fields.Datetime.now().replace(microsecond=0)
         branches = self._get_patrons(messages).grouped("id")
@@ -134,7 +134,9 @@ class LibraryJourneyForecast(models.TransientModel):
         """Whoever comes to a message within the time, whatever may keep it away."""
         today = fields.Date.context_today(self)
         messages = []
-        for step in journey.step_ids.filtered(lambda step: step._is_message()):
+        for step in journey.step_ids:
+            if not step._is_message() or step._is_at_rest():
+                continue
             late = step._LATE if step.timing == "occasion" else timedelta()
             rows = self.env.execute_query(
                 SQL(
@@ -189,88 +191,112 @@ class LibraryJourneyForecast(models.TransientModel):
             by_kind[message.step.kind].append(message)
         return [(some[0].step, some) for some in by_kind.values()]
 
-    def _hold_to_cap(self, journey, messages):
+    def _hold_back(self, journey, messages):
         """Put off what would be too much in a week, as ``_wait_for_cap`` does, and with
-        it what comes after; what is then too late for its day is left out.
+        it what comes after. What is then too late for its day is left out, and so are
+        what somebody gets only after some days of peace, and the message to an address
+        that gets the same one on that day: Odoo refuses it.
 
         What other journeys and mailings will send is not known, and not counted."""
-        cap = journey.company_id.library_weekly_cap
-        if not cap or not journey.purpose_id.is_refusable:
-            return messages
+        cap = 0
+        if journey.purpose_id.is_refusable:
+            cap = journey.company_id.library_weekly_cap
         week = timedelta(days=7)
         horizon = self._get_midnight(fields.Date.context_today(self)) + timedelta(
             days=self.DAYS
         )
         sent = defaultdict(list)
-        for patron_id, sent_at in self.env.execute_query(
-            journey.step_ids._query_messages(
-                self._get_patrons(messages), fields.Datetime.now() - week
-            )
-        ):
-            sent[patron_id].append(sent_at)
+        if cap:
+            for patron_id, sent_at in self.env.execute_query(
+                journey.step_ids._query_messages(
+                    self._get_patrons(messages), fields.Datetime.now() - week
+                )
+            ):
+                sent[patron_id].append(sent_at)
+        had = {
+            step.kind: step._get_days_of_last(self._get_patrons(some))
+            for step, some in self._group_by_kind(messages)
+        }
+        addresses = self._get_addresses(messages)
         shifts = defaultdict(timedelta)
-        kept = []
+        kept, seen = [], set()
         for message in sorted(messages, key=lambda message: message.due_at):
             planned = message.due_at
             is_tied = message.step.timing == "occasion"
             if not is_tied:
                 message.due_at += shifts[message.patron_id]
             past = sent[message.patron_id]
-            while (
+            while cap and (
                 len(recent := [at for at in past if at > message.due_at - week]) >= cap
             ):
                 message.due_at = sorted(recent)[-cap] + week
             shifts[message.patron_id] = message.due_at - planned
             too_late = is_tied and message.due_at > planned + message.step._LATE
-            if message.due_at < horizon and not too_late:
-                past.append(message.due_at)
-                kept.append(message)
+            last = had[message.step.kind]
+            day = message.due_at.date()
+            peace = timedelta(days=message.step._get_days_of_peace())
+            is_too_soon = day - last.get(message.patron_id, date.min) < peace
+            if message.due_at >= horizon or too_late or is_too_soon:
+                continue
+            if not message.step._groups_households():
+                key = message.step, addresses[message.step.kind, message.patron_id], day
+                if key in seen:
+                    continue
+                seen.add(key)
+            past.append(message.due_at)
+            last[message.patron_id] = day
+            kept.append(message)
         return kept
 
-    def _group(self, journey, messages):
-        """Who is named in the message to another, and who shares an address with one
-        who gets the same message on the same day and is refused by Odoo for it."""
-        patrons = self._get_patrons(messages)
-        if journey.groups_households and messages:
-            households = dict(
-                self.env.execute_query(
-                    SQL(
-                        "SELECT id, %(household)s FROM library_patron patron "
-                        "WHERE id = ANY(%(ids)s)",
-                        household=journey._sql_household(),
-                        ids=patrons.ids,
-                    )
-                )
-            )
-            groups = defaultdict(list)
-            for message in messages:
-                key = message.step, households[message.patron_id], message.due_at.date()
-                groups[key].append(message)
-            by_id = patrons.grouped("id")
-            for group in groups.values():
-                lead = min(
-                    group,
-                    key=lambda message: message.step._rank_reader(
-                        by_id[message.patron_id]
-                    ),
-                )
-                for message in group:
-                    if message != lead:
-                        message.with_patron_id = lead.patron_id
-        addresses = {
+    def _get_addresses(self, messages):
+        """:return: where messages go to, by the kind of their step and the patron's id"""
+        return {
             (step.kind, patron.id): address
             for step, some in self._group_by_kind(messages)
             for patron, address in step._get_addresses(self._get_patrons(some)).items()
         }
-        seen, kept = set(), []
-        for message in messages:
+
+    def _group(self, journey, messages):
+        """Who of a household is named in the message to another, and who shares an
+        address with one of another household who gets the same message on the same day
+        and is refused by Odoo for it."""
+        together = [it for it in messages if it.step._groups_households()]
+        if not together:
+            return messages
+        patrons = self._get_patrons(together)
+        households = dict(
+            self.env.execute_query(
+                SQL(
+                    "SELECT id, %(household)s FROM library_patron patron "
+                    "WHERE id = ANY(%(ids)s)",
+                    household=journey._sql_household(),
+                    ids=patrons.ids,
+                )
+            )
+        )
+        groups = defaultdict(list)
+        for message in together:
+            key = message.step, households[message.patron_id], message.due_at.date()
+            groups[key].append(message)
+        by_id = patrons.grouped("id")
+        for group in groups.values():
+            lead = min(
+                group,
+                key=lambda message: message.step._rank_reader(by_id[message.patron_id]),
+            )
+            for message in group:
+                if message != lead:
+                    message.with_patron_id = lead.patron_id
+        addresses = self._get_addresses(together)
+        seen, refused = set(), set()
+        for message in together:
             address = addresses[message.step.kind, message.patron_id]
             key = message.step, address, message.due_at.date()
-            if message.with_patron_id or key not in seen:
-                kept.append(message)
-            if not message.with_patron_id:
+            if not message.with_patron_id and key in seen:
+                refused.add(message)
+            elif not message.with_patron_id:
                 seen.add(key)
-        return kept
+        return [message for message in messages if message not in refused]
 
     def _query_ways(self, step, today):
         """Whoever comes to a step, and when: from each step on the way to it, and from

@@ -102,20 +102,34 @@ class LibraryJourneyStep(models.Model):
             patrons = agreed
         yield from super()._find_unreachable_patrons(patrons)
 
-    def _group(self, enrolments):
+    def _groups_households(self):
         """Each of a household has a link of their own."""
+        return self.kind != "survey" and super()._groups_households()
+
+    def _is_at_rest(self):
         if self.kind == "survey":
-            return {enrolment: enrolment for enrolment in enrolments}
-        return super()._group(enrolments)
+            return self.survey_round_id.state != "running"
+        return super()._is_at_rest()
+
+    def _get_days_of_peace(self):
+        if self.kind == "survey":
+            return self.survey_round_id.fatigue_days
+        return super()._get_days_of_peace()
+
+    def _get_days_of_last(self, patrons):
+        """When they were asked, in whatever survey and way."""
+        if self.kind == "survey":
+            return self.env["library.survey.invitation"]._get_days_of_last(patrons)
+        return super()._get_days_of_last(patrons)
 
     def _send(self, enrolments):
         if self.kind == "survey" and enrolments:
-            if self.survey_round_id.state == "running":
-                asked = self.survey_round_id._draw(enrolments.patron_id)
-                reason = "asked_lately"
-            else:
+            if self._is_at_rest():
                 asked = enrolments.patron_id.browse()
                 reason = "round_closed"
+            else:
+                asked = self.survey_round_id._draw(enrolments.patron_id)
+                reason = "asked_lately"
             left_out = enrolments.filtered(lambda one: one.patron_id not in asked)
             left_out._pass(self, "skipped", reason=reason)
             enrolments -= left_out

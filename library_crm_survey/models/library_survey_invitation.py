@@ -1,4 +1,4 @@
-from datetime import timedelta
+from datetime import date, timedelta
 
 from odoo import api, fields, models
 from odoo.tools import SQL, hash_sign, verify_hash_signed
@@ -85,27 +85,53 @@ class LibrarySurveyInvitation(models.Model):
         """
         if not days:
             return SQL("(SELECT NULL::integer WHERE FALSE)")
+        since = fields.Date.context_today(self) - timedelta(days=days)
+        return SQL(
+            "(SELECT patron_id FROM (%s) AS asked)",
+            self._query_asked_since(since, patrons, but_survey),
+        )
+
+    @api.model
+    def _get_days_of_last(self, patrons):
+        """When some patrons were asked last, in any survey and any way.
+
+        :return: days by the id of the patron
+        """
+        return dict(
+            self.env.execute_query(
+                SQL(
+                    "SELECT patron_id, max(day) FROM (%s) AS asked GROUP BY patron_id",
+                    self._query_asked_since(date.min, patrons),
+                )
+            )
+        )
+
+    @api.model
+    def _query_asked_since(self, since, patrons=None, but_survey=None):
+        """:return: SQL that gives a patron id and a day for each time that somebody was
+        asked after a day; arguments as above"""
         self.flush_model()
         self.env["survey.user_input"].flush_model(
             ["library_patron_id", "survey_id", "test_entry"]
         )
-        since = fields.Date.context_today(self) - timedelta(days=days)
-        among = SQL("TRUE") if patrons is None else SQL("= ANY(%s)", list(patrons.ids))
         return SQL(
-            """(
-                SELECT patron_id
+            """
+                SELECT patron_id, asked_on AS day
                   FROM library_survey_invitation
                  WHERE asked_on > %(since)s AND state != 'skipped'
                    AND patron_id %(among)s
                  UNION ALL
-                SELECT library_patron_id
+                SELECT library_patron_id, create_date::date
                   FROM survey_user_input
-                 WHERE create_date > %(since)s AND test_entry IS NOT TRUE
+                 WHERE create_date >= %(after)s AND test_entry IS NOT TRUE
                    AND library_patron_id %(among)s
                    AND survey_id != %(survey)s
-            )""",
+            """,
             since=since,
-            among=among if patrons is not None else SQL("IS NOT NULL"),
+            after=since + timedelta(days=1),
+            among=SQL("IS NOT NULL")
+            if patrons is None
+            else SQL("= ANY(%s)", list(patrons.ids)),
             survey=but_survey.id if but_survey else 0,
         )
 
