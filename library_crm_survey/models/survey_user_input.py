@@ -291,8 +291,8 @@ class SurveyUserInput(models.Model):
             lambda line: line.answer_type in TELLING_TYPES
         ).unlink()
         self.env["crm.lead"].with_context(active_test=False).search(
-            [("library_answer_id", "in", done.ids)]
-        ).library_answer_id = False
+            [("library_answer_id", "in", self.ids)]
+        )._forget_library_answer()
         blank = dict.fromkeys(
             (
                 "partner_id",

@@ -203,3 +203,32 @@ class TestSurveyLoop(RoundCommon):
             (asking_round.invited_count, asking_round.answered_count), (2, 1)
         )
         self.assertEqual(asking_round.invitation_ids.patron_id, self.bruno)
+
+    def test_request_to_call_tells_nothing_when_its_patron_is_erased(self):
+        answer = self._answer(
+            self.amal, score=3, text="The stairs are too steep", call=True
+        )
+        request = self.env["crm.lead"].search([("library_answer_id", "=", answer.id)])
+        kept = self._answer(self.bruno, score=3, text="Too loud", call=True)
+        self.assertIn("too steep", request.description)
+        # With the log of changes, as staff work.
+        staff = request.with_user(self.manager).with_context(tracking_disable=False)
+        staff.name = "Call Amal Idris"
+        staff.user_id = self.desk
+        staff.message_post(body="Nobody answers the phone.", message_type="comment")
+        self.env.flush_all()
+        self.env.cr.precommit.run()
+        self.amal.with_user(self.manager).unlink()
+        self.env.invalidate_all()
+        self.assertEqual(request.name, "Call back about an answer that was erased")
+        self.assertEqual(request.user_id, self.desk)
+        messages = self.env["mail.message"].search(
+            [("model", "=", "crm.lead"), ("res_id", "=", request.id)]
+        )
+        self.assertIn("Nobody answers", str(messages.mapped("body")))
+        held = str(request.read()) + str(messages.read())
+        held += str(messages.tracking_value_ids.read())
+        for trace in ("Amal", "amal.idris", "too steep"):
+            self.assertNotIn(trace, held)
+        of_bruno = self.env["crm.lead"].search([("library_answer_id", "=", kept.id)])
+        self.assertIn("Too loud", of_bruno.description)
