@@ -22,6 +22,7 @@
         "report/library_survey_poster.xml",
         "report/library_survey_result_views.xml",
         "report/library_survey_gap_result_views.xml",
+        "report/library_survey_response_views.xml",
         "wizard/survey_invite_views.xml",
         "views/library_membership_reason_views.xml",
         "views/survey_question_views.xml",

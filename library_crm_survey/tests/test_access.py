@@ -11,6 +11,7 @@ RIGHTS = {
     "library.survey.gate": ("", "", "", "", ""),
     "library.survey.invitation": ("", "", "r", "", ""),
     "library.survey.overview": ("rwc", "rwc", "rwc", "", ""),
+    "library.survey.response": ("r", "r", "r", "", ""),
     "library.survey.result": ("r", "r", "r", "", ""),
     "library.survey.roll": ("", "", "", "", ""),
     "library.survey.round": ("r", "r", "rwcu", "", ""),
