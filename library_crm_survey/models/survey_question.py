@@ -510,4 +510,9 @@ class SurveyQuestion(models.Model):
         if self.question_type == "library_gap":
             answers = user_input_lines.user_input_id
             stats["set_aside_count"] = len(answers.filtered("library_set_aside"))
+            stats["set_aside_text"] = self.env._(
+                "Left out: %(count)s answers with hardly an opinion, or with the "
+                "minimum time and again above what is desired.",
+                count=stats["set_aside_count"],
+            )
         return stats

@@ -132,8 +132,6 @@ class LibrarySurveyOverview(models.TransientModel):
         return {
             "overview": self,
             "chosen": self._get_chosen(),
-            "fewest_answers": FEWEST_ANSWERS,
-            "fewest_in_cell": FEWEST_IN_CELL,
             "scores": [self._prepare_score(total, *score) for score in asked],
             "outcomes": outcomes,
             "trends": [
@@ -148,8 +146,56 @@ class LibrarySurveyOverview(models.TransientModel):
             "gap_items": items,
             "gap_dimensions": dimensions,
             "gap_whole": whole,
-            "set_aside": self._read_set_aside(),
+            "verdicts": list(self._get_verdicts().items()),
+            "notes": self._say_notes(whole),
             "is_empty": not asked and not items,
+        }
+
+    def _say_notes(self, whole):
+        """What the page says of its figures, in whole sentences: in pieces they could
+        not be translated.
+
+        :param whole: the ratings of service quality of all answers; None without any
+        """
+        fewer = self.env._("fewer than %(fewest)s", fewest=FEWEST_IN_CELL)
+        reasons = "; ".join(
+            f"{label}: {count or fewer}" for label, count in self._read_set_aside()
+        )
+        return {
+            "empty": self.env._(
+                "Figures are shown from %(fewest)s answers on. Choose a longer period, "
+                "or share a survey with more people.",
+                fewest=FEWEST_ANSWERS,
+            ),
+            "figures": self.env._(
+                "± is half of a 95 %% interval: so far the figure can be from that of "
+                "all patrons, if those who answered are like those who did not. "
+                "Figures of fewer than %(fewest)s answers are hidden, groups of fewer "
+                "than %(fewest_in_group)s are not listed. NPS: share of 9 and 10 less "
+                "share of 0 to 6. Satisfied: answers of 4 or 5. Adequacy: perceived "
+                "less minimum. Superiority: perceived less desired.",
+                fewest=FEWEST_ANSWERS,
+                fewest_in_group=FEWEST_IN_CELL,
+            ),
+            "set_aside": self.env._(
+                "Set aside, and not in the means: %(reasons)s.", reasons=reasons
+            ),
+            "gaps": whole
+            and self.env._(
+                "Without an opinion: %(no_opinion)s times; minimum above the desired: "
+                "%(inverted)s times.",
+                no_opinion=whole["no_opinion"],
+                inverted=whole["inverted"],
+            ),
+        }
+
+    @api.model
+    def _get_verdicts(self):
+        """:return: what is said of an item by where it lies to its zone"""
+        return {
+            "below": self.env._("Below the minimum"),
+            "within": self.env._("Within the zone"),
+            "above": self.env._("Better than desired"),
         }
 
     def _get_chosen(self):
@@ -331,16 +377,25 @@ class LibrarySurveyOverview(models.TransientModel):
             "value": self._format(value, digits, sign=lowest < 0),
             "margin": self._format(figures[margin], digits),
             "answers": figures[answers] and self._format(figures[answers], 0),
+            "answers_text": self.env._(
+                "%(count)s answers", count=self._format(figures[answers] or 0, 0)
+            ),
             "is_hidden": value is False,
             "place": value is not False
             and round(100 * (value - lowest) / (highest - lowest), 1),
         }
         if name == "nps" and value is not False:
-            shares = figures["promoter_share"], figures["detractor_share"]
-            score["shares"] = [
-                self._format(share, 0)
-                for share in (shares[0], 100 - sum(shares), shares[1])
-            ]
+            promoters, detractors = (
+                figures["promoter_share"],
+                figures["detractor_share"],
+            )
+            score["shares"] = self.env._(
+                "%(promoters)s %% promoters, %(passives)s %% passives, "
+                "%(detractors)s %% detractors",
+                promoters=self._format(promoters, 0),
+                passives=self._format(100 - promoters - detractors, 0),
+                detractors=self._format(detractors, 0),
+            )
         return score
 
     @api.model
@@ -385,8 +440,10 @@ class LibrarySurveyOverview(models.TransientModel):
             else:
                 lines.append([point])
             points.append(point)
+        label = self._get_label("library.survey.result", name)
         return {
-            "name": self._get_label("library.survey.result", name),
+            "name": label,
+            "title": self.env._("%(figure)s, by month", figure=label),
             "points": points,
             "lines": [
                 " ".join(f"{point['x']},{point['y']}" for point in line)
@@ -411,13 +468,14 @@ class LibrarySurveyOverview(models.TransientModel):
             for name, value in levels.items()
         }
         if figures["adequacy"] < 0:
-            verdict, verdict_name = "below", self.env._("Below the minimum")
+            verdict = "below"
         elif figures["superiority"] > 0:
-            verdict, verdict_name = "above", self.env._("Better than desired")
+            verdict = "above"
         else:
-            verdict, verdict_name = "within", self.env._("Within the zone")
+            verdict = "within"
+        texts = {name: self._format(value, 2) for name, value in levels.items()}
         return {
-            **{name: self._format(value, 2) for name, value in levels.items()},
+            **texts,
             **places,
             "margin": self._format(figures["perceived_margin"], 2),
             "adequacy": self._format(figures["adequacy"], 2, sign=True),
@@ -427,5 +485,10 @@ class LibrarySurveyOverview(models.TransientModel):
                 for name in ("answers", "inverted", "no_opinion")
             },
             "verdict": verdict,
-            "verdict_name": verdict_name,
+            "title": self.env._(
+                "%(verdict)s: minimum %(minimum)s, desired %(desired)s, perceived "
+                "%(perceived)s",
+                verdict=self._get_verdicts()[verdict],
+                **texts,
+            ),
         }
