@@ -326,28 +326,29 @@ class LibrarySurveyRound(models.Model):
                 total=sum(counts.values()),
             )
         ]
-        for reason, line in (
-            (
-                "no_consent",
-                self.env._("%(count)s did not agree to surveys."),
-            ),
-            (
-                "no_address",
-                self.env._("%(count)s have no address that mail may go to."),
-            ),
-            (
-                "lately",
-                self.env._("%(count)s were asked in the last %(days)s days."),
-            ),
-            (
-                "same_address",
-                self.env._("%(count)s share an address with somebody who is asked."),
-            ),
-        ):
-            if counts.get(reason):
-                lines.append(
-                    line % {"count": counts[reason], "days": self.fatigue_days}
+        if count := counts.get("no_consent"):
+            lines.append(self.env._("%(count)s did not agree to surveys.", count=count))
+        if count := counts.get("no_address"):
+            lines.append(
+                self.env._(
+                    "%(count)s have no address that mail may go to.", count=count
                 )
+            )
+        if count := counts.get("lately"):
+            lines.append(
+                self.env._(
+                    "%(count)s were asked in the last %(days)s days.",
+                    count=count,
+                    days=self.fatigue_days,
+                )
+            )
+        if count := counts.get("same_address"):
+            lines.append(
+                self.env._(
+                    "%(count)s share an address with somebody who is asked.",
+                    count=count,
+                )
+            )
         return "\n".join(lines)
 
     def _say_margin(self, counts):
@@ -754,12 +755,27 @@ class LibrarySurveyRound(models.Model):
 
     def _create_mailing(self, is_reminder=False):
         # Odoo lets few people write placeholders; these are ours.
-        mailing = self.env["mailing.mailing"].sudo()
+        Mailing = self.env["mailing.mailing"].sudo()
         values = self._prepare_mailing_values(is_reminder)
-        return mailing.create(values).sudo(self.env.su)
+        mailing = Mailing.create(values)
+        for lang, _name in self.env["res.lang"].get_installed():
+            asking_round = self.with_context(lang=lang)
+            translated = asking_round._prepare_mailing_values(is_reminder)
+            if translated["body_html"] != values["body_html"]:
+                Mailing.create(
+                    {
+                        **translated,
+                        "name": mailing.name,
+                        "library_original_id": mailing.id,
+                        "library_round_id": False,
+                        "library_lang": lang,
+                    }
+                )
+        return mailing.sudo(self.env.su)
 
     def _prepare_mailing_values(self, is_reminder=False):
-        """Values of a mail of the round, with a text to begin with; a hook."""
+        """Values of a mail of the round, with a text to begin with in the language of
+        the context; a hook."""
         title = self.survey_id.title
         if is_reminder:
             subject = self.env._("A reminder: %(survey)s", survey=title)
@@ -784,15 +800,19 @@ class LibrarySurveyRound(models.Model):
                 "it will see it."
             )
         )
+        direction = self.env["res.lang"]._get_data(code=self.env.lang).direction
         body = Markup(
-            '<p>%s <t t-out="object.complete_name"/>,</p>'
+            '<div dir="%s"><p>%s <t t-out="object.complete_name"/>,</p>'
             "<p>%s</p>"
             '<p><a t-att-href="object.survey_link" style="display: inline-block; '
             "padding: 12px 20px; border-radius: 4px; background-color: #1f4e79; "
             'color: #ffffff; text-decoration: none;">%s</a></p>'
             "<p>%s</p>"
-            '<p><t t-out="object.company_id.name"/></p>'
-        ) % (self.env._("Hello"), plea, self.env._("Answer"), privacy)
+            '<p><t t-out="object.company_id.name"/></p></div>'
+        ) % (
+            direction or "ltr",
+            *(self.env._("Hello"), plea, self.env._("Answer now"), privacy),
+        )
         # No template: it is the same for all, and would be read for each mail.
         sender = self.company_id.email_formatted or self.env.user.email_formatted
         return {

@@ -34,17 +34,20 @@ class MailingMailing(models.Model):
                 or mailing._get_library_round().kind == "service"
             )
 
-    @api.constrains("state", "library_round_id", "keep_archives", "reply_to_mode")
+    @api.constrains(
+        *("state", "library_round_id", "library_original_id"),
+        *("keep_archives", "reply_to_mode"),
+    )
     def _check_library_round(self):
         """The queue of mailings knows nobody's link; and a mail that is kept would keep
         the link, with which whoever reads it could answer for the patron."""
-        for mailing in self.filtered("library_round_id"):
+        for mailing in self.filtered(lambda mailing: mailing._get_library_round()):
             if mailing.state != "draft":
                 raise ValidationError(
                     self.env._(
                         "This mail belongs to the round %(round)s, which sends it. "
                         "Duplicate it to send it as a mailing.",
-                        round=mailing.library_round_id.name,
+                        round=mailing._get_library_round().name,
                     )
                 )
             if mailing.keep_archives or mailing.reply_to_mode != "new":

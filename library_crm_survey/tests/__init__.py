@@ -17,5 +17,6 @@ from . import (
     test_survey_safety,
     test_survey_template,
     test_survey_trigger,
+    test_survey_translation,
     test_survey_verbatim,
 )

@@ -1,7 +1,11 @@
+from datetime import timedelta
+
+from markupsafe import Markup
+
 from odoo.exceptions import AccessError, UserError
 from odoo.tests import tagged
 
-from odoo.addons.library_crm.tests.test_journey import JourneyCommon
+from odoo.addons.library_crm.tests.test_journey import NOON, JourneyCommon
 
 from .common import RoundCommon
 
@@ -94,3 +98,92 @@ class TestSurveyJourney(RoundCommon, JourneyCommon):
         action = journey.with_user(self.manager).action_forecast()
         rows = self.env["library.journey.forecast"].search(action["domain"])
         self.assertEqual(rows.patron_id, noor)
+
+    def _forecast(self, journey):
+        action = journey.with_user(self.manager).action_forecast()
+        rows = self.env["library.journey.forecast"].search(action["domain"])
+        return sorted(
+            (row.patron_id.name, row.step_id.name, str(row.date)) for row in rows
+        )
+
+    def _sent(self, journey):
+        events = self.env["library.journey.event"].search(
+            [("enrolment_id.journey_id", "=", journey.id), ("what", "=", "sent")]
+        )
+        return sorted(
+            (event.patron_id.name, event.step_id.name, str(event.date.date()))
+            for event in events
+        )
+
+    def test_forecast_asks_nobody_too_often_and_each_of_a_household(self):
+        journey = self.step.journey_id
+        journey.groups_households = True
+        self.asking_round.fatigue_days = 14
+        other = self._make_round(name="Later", kind="journey", fatigue_days=14)
+        other.action_start()
+        steps = self.step
+        for _number in range(2):
+            steps += self._make_step(
+                after=steps[-1], kind="survey", survey_round_id=other.id, delay=10
+            )
+            steps[-1].with_user(self.manager).action_edit_mail()
+        noor, sami = self._make_patron("Noor Haddad"), self._make_patron("Sami Haddad")
+        (noor + sami).household_id = self.env["library.household"].create(
+            {"name": "Haddad", "company_id": self.library.id}
+        )
+        lately = self._make_patron("Asked lately")
+        twins = self._make_patron("Twin one") + self._make_patron("Twin two")
+        self.assertEqual(*twins.mapped("email"))
+        self._agree(noor + sami + lately + twins)
+        before = self._make_round(lately, name="Before")
+        before.action_start()
+        before.invitation_ids.write(
+            {"state": "asked", "asked_on": self.today - timedelta(days=10)}
+        )
+        forecast = self._forecast(journey)
+        self._start()
+        for day in range(30):
+            self._run(NOON + timedelta(days=day))
+        self.assertEqual(forecast, self._sent(journey))
+        # It is not for want of mails: each way of asking or not has been there.
+        by_name = {
+            name: [row[1] for row in forecast if row[0] == name]
+            for name in (noor + sami + lately + twins).mapped("name")
+        }
+        first, second, third = steps.mapped("name")
+        self.assertEqual(
+            by_name,
+            {
+                "Noor Haddad": [first, third],
+                "Sami Haddad": [first, third],
+                "Asked lately": [second],
+                "Twin one": [first, third],
+                "Twin two": [second],
+            },
+        )
+
+    def test_forecast_of_a_round_that_was_paused_since_is_empty(self):
+        noor = self._make_patron("Noor Haddad")
+        self._agree(noor)
+        self._start()
+        self.asking_round.action_pause()
+        self.assertFalse(self._forecast(self.step.journey_id))
+        self.assertFalse(self._run())
+        self.assertEqual(self._enrolment(noor).event_ids.reason, "round_closed")
+
+    def test_manager_who_may_not_write_placeholders_edits_the_mail_of_a_step(self):
+        self.env["ir.config_parameter"].set_param(
+            "mail.restrict.template.rendering", True
+        )
+        step = self._make_step(
+            after=self.step, kind="survey", survey_round_id=self.asking_round.id
+        ).with_user(self.manager)
+        step.action_edit_mail()
+        mailing = step.mailing_id
+        self.assertFalse(
+            self.manager.has_group("mail.group_mail_template_editor"), "or it is idle"
+        )
+        mailing.body_html = mailing.body_html.replace("Hello", "Dear")
+        self.assertIn("Dear", mailing.body_html)
+        with self.assertRaises(AccessError):
+            mailing.body_html += Markup('<p t-out="object.birth_date"/>')

@@ -1,9 +1,10 @@
 from datetime import timedelta
 
 from freezegun import freeze_time
+from markupsafe import Markup
 
 from odoo import fields
-from odoo.exceptions import UserError, ValidationError
+from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.tests import tagged
 
 from ..models.library_survey_round import get_margin
@@ -321,6 +322,109 @@ class TestSurveyRound(RoundCommon):
             with self.subTest(forged):
                 self.assertEqual(asking_round._begin(forged)[1], "wrong")
         self.assertFalse(self.survey.user_input_ids)
+
+    # ------------------------------------------------------------
+    # THE TEXT OF THE MAIL
+    # ------------------------------------------------------------
+
+    def test_each_patron_is_asked_in_their_language(self):
+        for lang in ("de_DE", "ar_001"):
+            self.env["res.lang"]._activate_lang(lang)
+        self.amal.lang = "ar_001"
+        self.bruno.lang = "de_DE"
+        chess = self._make_patrons(1)
+        asking_round = self._make_round(self.amal + self.bruno + chess)
+        asking_round.with_user(self.manager).action_edit_mail()
+        asking_round.action_start()
+        self._run_job()
+        mails = self._mails()
+        self.assertIn("Answer now", mails[chess.name].body_html)
+        self.assertIn("Jetzt antworten", mails[self.bruno.name].body_html)
+        arabic = mails[self.amal.name].body_html
+        self.assertIn("أجب الآن", arabic)
+        self.assertIn('dir="rtl"', arabic)
+        for patron in self.amal + self.bruno + chess:
+            voucher = self._get_voucher(asking_round, patron)
+            self.assertIn(f"#{voucher}", mails[patron.name].body_html)
+
+    def test_translation_of_a_mail_is_kept_by_nobody_either(self):
+        self.env["res.lang"]._activate_lang("de_DE")
+        asking_round = self._make_round(self.amal)
+        asking_round.action_edit_mail()
+        with self.assertRaisesRegex(ValidationError, "no copy of it may be kept"):
+            asking_round.mailing_id.library_translation_ids.keep_archives = True
+
+    def test_manager_who_may_not_write_placeholders_edits_the_mail(self):
+        self.env["ir.config_parameter"].set_param(
+            "mail.restrict.template.rendering", True
+        )
+        self.assertFalse(self.manager.has_group("mail.group_mail_template_editor"))
+        asking_round = self._make_round(self.amal).with_user(self.manager)
+        asking_round.action_edit_mail()
+        mailing = asking_round.mailing_id
+        body = mailing.body_html.replace("Hello", "Dear")
+        self.assertIn("survey_link", body)
+        mailing.write({"subject": "Five minutes", "body_html": body, "body_arch": body})
+        asking_round.action_start()
+        self._run_job()
+        mail = self._mails()["Amal Idris"]
+        self.assertEqual(mail.subject, "Five minutes")
+        self.assertIn("Dear", mail.body_html)
+        self.assertIn("#", mail.body_html)
+        for forbidden in (
+            '<p t-out="object.birth_date"/>',
+            '<a t-att-href="object.card_number"/>',
+        ):
+            with self.subTest(forbidden), self.assertRaises(AccessError):
+                mailing.body_html = body + Markup(forbidden)
+
+    # ------------------------------------------------------------
+    # HOW MANY ANSWERED
+    # ------------------------------------------------------------
+
+    def test_response_of_two_rounds_is_that_of_all_who_were_asked(self):
+        patrons = self._make_patrons(8)
+        small = self._make_round(patrons[:2], name="Small", branch_id=self.main.id)
+        large = self._make_round(patrons[2:], name="Large")
+        (small + large).action_start()
+        self._run_job()
+        for asking_round, some in ((small, patrons[:2]), (large, patrons[2:3])):
+            for patron in some:
+                answer, _problem = asking_round._begin(
+                    self._get_voucher(asking_round, patron)
+                )
+                self._fill_in(answer)
+        self.env.flush_all()
+        rates = {
+            asking_round.name: (asked, answered, rate)
+            for asking_round, asked, answered, rate in self.env[
+                "library.survey.response"
+            ]
+            .with_user(self.marketing)
+            ._read_group(
+                [("survey_id", "=", self.survey.id)],
+                ["round_id"],
+                ["asked:sum", "answered:sum", "answer_rate:avg"],
+            )
+        }
+        self.assertEqual(rates["Small"], (2, 2, 100))
+        self.assertEqual(rates["Large"][:2], (6, 1))
+        [(rate,)] = (
+            self.env["library.survey.response"]
+            .with_user(self.marketing)
+            ._read_group([("survey_id", "=", self.survey.id)], [], ["answer_rate:avg"])
+        )
+        self.assertEqual(rate, 37.5, "3 of 8, not the mean of two rates")
+
+    def test_response_is_shown_where_its_round_may_be_seen(self):
+        north = self._make_round(self.amal, branch_id=self.north.id)
+        every = self._make_round(self.bruno, name="All", fatigue_days=0)
+        self.amal.branch_id = self.north
+        (north + every).action_start()
+        self._run_job()
+        self.env.flush_all()
+        Response = self.env["library.survey.response"].with_user(self.desk)
+        self.assertEqual(Response.search([]).round_id & (north + every), every)
 
     # ------------------------------------------------------------
     # WHAT IS REFUSED
