@@ -249,7 +249,7 @@ class LibraryJourneyForecast(models.TransientModel):
         return kept
 
     def _get_addresses(self, messages):
-        """:return: where messages go to, by the kind of their step and the patron's id"""
+        """:return: where messages go to, by the kind of step and the patron's id"""
         return {
             (step.kind, patron.id): address
             for step, some in self._group_by_kind(messages)
