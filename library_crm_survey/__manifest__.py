@@ -62,9 +62,6 @@
         "web.report_assets_common": [
             "library_crm_survey/static/src/overview/*.scss",
         ],
-        "web.assets_tests": [
-            "library_crm_survey/static/tests/tours/*",
-        ],
     },
     "uninstall_hook": "_uninstall_hook",
 }

@@ -134,3 +134,90 @@ class TestSurveyKiosk(RoundCommon, HttpCase):
         self.kiosk.action_copy_to_branches()
         self.survey.invalidate_recordset()
         self.assertEqual(self.survey.library_round_count, 2)
+
+
+# One visitor answers, one leaves in the middle, and each of them finds the start.
+_VISITORS = """
+(async () => {
+    const frame = document.querySelector(".o_library_kiosk iframe");
+    const find = async (selector) => {
+        for (let moment = 0; moment < 600; moment++) {
+            const found = frame.contentDocument?.querySelector(selector);
+            if (found) {
+                return found;
+            }
+            await new Promise((resolve) => setTimeout(resolve, 100));
+        }
+        throw new Error(`not found: ${selector}`);
+    };
+    const begin = async () => {
+        (await find(".o_library_survey_door button")).click();
+        return find(".o_survey_form:has(button[type=submit]:not(.disabled)) textarea");
+    };
+    const first = await begin();
+    first.value = "Longer hours";
+    (await find(".o_survey_form input[value='9']")).click();
+    (await find(".o_survey_form button[type=submit]")).click();
+    (await find(".modal footer .btn-primary")).click();
+    await find(".o_survey_finished");
+    const second = await begin();
+    second.value = "Something private";
+    const third = await begin();
+    if (third === second || third.value) {
+        throw new Error(`the next one reads: ${third.value}`);
+    }
+    console.log("test successful");
+})().catch((error) => console.error(error.message));
+"""
+
+
+@tagged("post_install", "-at_install")
+class TestKioskScreen(RoundCommon, HttpCase):
+    """The screen in a branch, as visitors see it: a phone's width, touched."""
+
+    browser_size = "390x844"
+    touch_enabled = True
+
+    def test_each_visitor_finds_the_start(self):
+        kiosk = self._make_round(name="Main", kind="kiosk", branch_id=self.main.id)
+        kiosk.action_start()
+        screen = self.env.ref("library_crm_survey.survey_kiosk")
+        screen.arch = screen.arch.replace(
+            'data-idle-seconds="60"', 'data-idle-seconds="15"'
+        ).replace('data-thanks-seconds="8"', 'data-thanks-seconds="2"')
+        self.assertIn('data-idle-seconds="15"', screen.arch)
+        self.browser_js(
+            f"/library/kiosk/{kiosk.sudo().access_token}",
+            _VISITORS,
+            ready="!!document.querySelector('.o_library_kiosk iframe')",
+            timeout=180,
+        )
+        done = self.survey.user_input_ids.filtered(lambda one: one.state == "done")
+        self.assertEqual(done._get_scores(), {"nps": 9})
+        self.assertEqual(len(self.survey.user_input_ids), 3)
+        lines = self.survey.user_input_ids.user_input_line_ids
+        self.assertEqual(lines.filtered("value_text_box").user_input_id, done)
+
+    def test_visitor_chooses_the_language_and_the_next_one_another(self):
+        self.env["res.lang"]._activate_lang("de_DE")
+        self.survey.lang_ids = False
+        kiosk = self._make_round(name="Main", kind="kiosk", branch_id=self.main.id)
+        kiosk.action_start()
+        door = f"/library/survey/{kiosk.sudo().access_token}"
+        german = {"Accept-Language": "de-AT,de;q=0.9"}
+        self.authenticate(None, None)
+        page = self.url_open(door, headers=german).text
+        self.assertIn('lang="de-DE"', page)
+        self.assertLess(page.index('value="de_DE"'), page.index('value="en_US"'))
+        for lang, tag in (("de_DE", "de-DE"), ("en_US", "en-US")):
+            with self.subTest(lang):
+                form = self.url_open(
+                    door, {"csrf_token": http.Request.csrf_token(self), "lang": lang}
+                )
+                self.assertIn("o_survey_form", form.text)
+                self.assertIn(f'lang="{tag}"', form.text)
+                self.assertEqual(self.opener.cookies["frontend_lang"], lang)
+        self.assertFalse(self.survey.user_input_ids.lang_id)
+        self.assertEqual(
+            set(self.survey.user_input_ids.mapped("state")), {"in_progress"}
+        )
