@@ -88,6 +88,7 @@ class LibrarySurveyOverview(models.TransientModel):
                 overview._prepare_values(),
             )
 
+    @api.depends_context("lang")
     @api.depends("company_id", "date_from", "date_to")
     def _compute_display_name(self):
         for overview in self:
