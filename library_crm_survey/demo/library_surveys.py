@@ -74,10 +74,12 @@ class DemoSurveys:
 
     def make(self):
         visit = self.env.ref("library_crm_survey.survey_visit")
-        self._answer(visit, 120, "visit", 0.3)
+        answers = self._answer(visit, 120, "visit", 0.3)
         self._answer(self._use("consultation"), 40, "consultation", 0.2)
         self._answer(self._use("outcome"), 40, "programme", 0.6)
         self._answer(self._use("quality"), 40, None, 0.5)
+        self._ask(answers, "Spring", 210, 130)
+        self._ask(answers, "Autumn", 105, 10)
 
     def _use(self, name):
         """:return: a survey made from a template, with an id of its own"""
@@ -152,6 +154,59 @@ class DemoSurveys:
         for answer in answers.filtered("partner_id"):
             answer.library_may_call = answer._agrees("library_is_call_question")
         answers.library_patron_id._refresh_satisfaction()
+        return answers
+
+    def _ask(self, answers, name, first, last):
+        """Make the round of asking that some answers given by name came from: some who
+        were asked have not answered, or only after a reminder.
+
+        :param answers: those from the time of the round are its own
+        :param int first: so many days ago the mails went out
+        :param int last: so many days ago the round was closed
+        """
+        begun, closed = (self.today - timedelta(days=days) for days in (first, last))
+        own = answers.filtered(
+            lambda answer: (
+                answer.library_patron_id
+                and begun < answer.library_answered_on <= closed
+            )
+        )
+        asking_round = self.env["library.survey.round"].create(
+            {
+                "name": name,
+                "company_id": self.company.id,
+                "survey_id": answers.survey_id.id,
+                "user_id": self.env.ref("base.user_admin").id,
+                "state": "closed",
+                "date_close": closed,
+            }
+        )
+        own.library_round_id = asking_round
+        silent = self.random.sample(
+            list(self.patrons - answers.library_patron_id), 2 * len(own)
+        )
+        answered_on = {
+            answer.library_patron_id: answer.library_answered_on for answer in own
+        }
+        patrons = [*answered_on, *silent]
+        self.random.shuffle(patrons)
+        reminder = begun + timedelta(days=asking_round.reminder_days)
+        self.env["library.survey.invitation"].create(
+            [
+                {
+                    "round_id": asking_round.id,
+                    "patron_id": patron.id,
+                    "place": place,
+                    "state": "asked",
+                    "asked_on": begun,
+                    "reminded_on": reminder
+                    if answered_on.get(patron, closed) >= reminder
+                    else False,
+                }
+                for place, patron in enumerate(patrons, 1)
+            ]
+        )
+        return asking_round
 
     def _prepare_lines(self, answer, question, mood, ratings):
         """:return: values of the lines of one answer to one question"""

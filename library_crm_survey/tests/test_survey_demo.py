@@ -60,6 +60,18 @@ class TestSurveyDemo(TransactionCase):
             self.assertFalse(answer.email or answer.end_datetime)
             self.assertEqual(answer.library_answered_on.day, 1)
 
+    def test_round_asked_more_than_have_answered(self):
+        company = self.env.ref("base.main_company")
+        demo = DemoSurveys(self.env, company, 7, self.today)
+        visit = self.env.ref("library_crm_survey.survey_visit")._copy_with_title({})
+        asking_round = demo._ask(demo._answer(visit, 60, "visit", 0.3), "Year", 200, 20)
+        self.assertEqual(asking_round.state, "closed")
+        self.assertGreater(asking_round.answered_count, 10)
+        self.assertAlmostEqual(asking_round.answer_rate, 100 / 3, 1)
+        self.assertTrue(all(asking_round.invitation_ids.mapped("patron_id.email")))
+        reminded = asking_round.invitation_ids.filtered("reminded_on")
+        self.assertTrue(0 < len(reminded) < asking_round.invited_count + 1)
+
     def test_gap_answers_are_whole_and_some_are_set_aside(self):
         quality = self.surveys[0][1]
         reasons = quality.user_input_ids.mapped("library_set_aside")
