@@ -182,8 +182,9 @@ class DemoSurveys:
             }
         )
         own.library_round_id = asking_round
+        others = list(self.patrons - answers.library_patron_id)
         silent = self.random.sample(
-            list(self.patrons - answers.library_patron_id), 2 * len(own)
+            others, round(len(own) * self.random.uniform(1.5, 3))
         )
         answered_on = {
             answer.library_patron_id: answer.library_answered_on for answer in own

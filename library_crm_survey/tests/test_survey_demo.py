@@ -67,7 +67,7 @@ class TestSurveyDemo(TransactionCase):
         asking_round = demo._ask(demo._answer(visit, 60, "visit", 0.3), "Year", 200, 20)
         self.assertEqual(asking_round.state, "closed")
         self.assertGreater(asking_round.answered_count, 10)
-        self.assertAlmostEqual(asking_round.answer_rate, 100 / 3, 1)
+        self.assertTrue(25 <= asking_round.answer_rate <= 40)
         self.assertTrue(all(asking_round.invitation_ids.mapped("patron_id.email")))
         reminded = asking_round.invitation_ids.filtered("reminded_on")
         self.assertTrue(0 < len(reminded) < asking_round.invited_count + 1)
