@@ -1,5 +1,5 @@
 from . import models, report, wizard
-from . import controllers, models, wizard
+from . import controllers
 
 
 def _uninstall_hook(env):

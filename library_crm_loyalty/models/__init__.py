@@ -1,4 +1,5 @@
 from . import (
+    digest_digest,
     library_badge,
     library_badge_award,
     library_challenge,
@@ -10,8 +11,6 @@ from . import (
     library_journey,
     library_journey_event,
     library_journey_step,
-    digest_digest,
-    library_demo,
     library_loyalty_due,
     library_loyalty_occasion,
     library_loyalty_redemption,

@@ -16,7 +16,7 @@ from . import (
     test_survey_round,
     test_survey_safety,
     test_survey_template,
-    test_survey_trigger,
     test_survey_translation,
+    test_survey_trigger,
     test_survey_verbatim,
 )
