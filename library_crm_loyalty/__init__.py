@@ -1,5 +1,4 @@
-from . import models, report, wizard
-from . import controllers
+from . import controllers, models, report, wizard
 
 
 def _uninstall_hook(env):

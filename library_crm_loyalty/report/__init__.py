@@ -1,7 +1,7 @@
 from . import (
+    library_loyalty_figures,
     library_loyalty_cost,
     library_loyalty_effect,
-    library_loyalty_figures,
     library_loyalty_liability,
     library_loyalty_month,
     library_loyalty_participation,
