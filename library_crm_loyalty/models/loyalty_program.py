@@ -628,6 +628,13 @@ class LoyaltyProgram(models.Model):
             "loyalty_history_action", [("card_id.program_id", "=", self.id)]
         )
 
+    def action_view_library_effect(self):
+        """Whether those who take part come more often."""
+        self.ensure_one()
+        return self._get_library_action(
+            "library_loyalty_effect_action", [("program_id", "=", self.id)]
+        )
+
     def _get_library_action(self, name, domain):
         return {
             **self.env["ir.actions.actions"]._for_xml_id(f"library_crm_loyalty.{name}"),

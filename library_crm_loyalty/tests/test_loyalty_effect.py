@@ -147,10 +147,15 @@ class TestLoyaltyEffect(LoyaltyCommon):
     def test_effect_beyond_its_margin_is_told_in_words(self):
         for days, verdict in ((AFTER, "more"), ([], "less")):
             with self.subTest(verdict):
-                self.env["loyalty.card"].search([]).filtered("is_library").unlink()
-                self.env["library.patron"].search(
-                    [("name", "=like", "Patron %")]
-                ).unlink()
+                cards = self.programme.coupon_ids
+                patrons = self.env["library.patron"].search(
+                    [
+                        ("company_id", "=", self.library.id),
+                        ("branch_id", "=", self.main.id),
+                    ]
+                )
+                cards.unlink()
+                (patrons - self.amal).unlink()
                 members = self._create_patrons(10)
                 self._join_in(members)
                 alike = self._create_patrons(5)
@@ -315,6 +320,16 @@ class TestLoyaltyEffect(LoyaltyCommon):
                     .search([("id", "in", rows.ids)])
                 )
                 self.assertEqual(sorted(seen.mapped("patrons")), sizes)
+
+    def test_programme_leads_to_its_own_figures(self):
+        other = self._create_library_programme(self.library)
+        self._join_in(self._create_patrons(10))
+        other._library_join(self._create_patrons(10), JOINED)
+        self._create_patrons(5)
+        self._count()
+        action = self.programme.with_user(self.desk).action_view_library_effect()
+        rows = self.env[action["res_model"]].search(action["domain"])
+        self.assertEqual((rows.program_id, rows.patrons), (self.programme, 10))
 
     def test_job_counts_each_library(self):
         programme = self._create_library_programme(self.other_library)
