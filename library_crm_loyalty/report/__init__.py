@@ -1,3 +1,5 @@
+# What the others inherit comes first.
+from . import library_loyalty_figures  # isort: split
 from . import (
     library_loyalty_figures,
     library_loyalty_cost,
