@@ -24,6 +24,8 @@
         "wizard/library_loyalty_undo_views.xml",
         "wizard/loyalty_card_update_balance_views.xml",
         "report/library_loyalty_voucher.xml",
+        "views/library_loyalty_join_templates.xml",
+        "views/library_loyalty_portal_templates.xml",
         "views/library_loyalty_redemption_views.xml",
         "views/library_loyalty_reward_views.xml",
         "views/loyalty_card_views.xml",

@@ -3,7 +3,7 @@ from werkzeug.exceptions import NotFound
 from odoo import http
 from odoo.http import request
 
-from .join_answers import MAX_LENGTH, JoinAnswers
+from .join_answers import JoinAnswers
 from .public_page import get_html_data
 
 # People do not see it; robots fill in whatever there is.
@@ -34,7 +34,7 @@ class LibraryJoin(http.Controller):
         form = self._find_form(library)
         if not form:
             return self._render("library_crm.join_closed", status=404)
-        answers = JoinAnswers(form, request.httprequest.args)
+        answers = self._read_answers(form, request.httprequest.args)
         return self._render_questions("library_crm.join_eligibility", answers)
 
     @http.route(
@@ -49,7 +49,7 @@ class LibraryJoin(http.Controller):
         form = self._find_form(library)
         if not form:
             return self._render("library_crm.join_closed", status=404)
-        answers = JoinAnswers(form, request.httprequest.form)
+        answers = self._read_answers(form, request.httprequest.form)
         if step == "change" or not answers.decide():
             return self._render_questions("library_crm.join_eligibility", answers)
         if not answers.is_allowed:
@@ -129,13 +129,17 @@ class LibraryJoin(http.Controller):
             raise NotFound()
         return request.env["library.join.form"]._get_open(request.env.company, asked)
 
+    def _read_answers(self, form, typed):
+        """What was typed; a hook for addons that ask more."""
+        return JoinAnswers(form, typed)
+
     def _render_questions(self, template, answers):
         return self._render(
             template,
             form=answers.form,
             answers=answers,
             errors=answers.errors,
-            most=MAX_LENGTH,
+            most=answers.max_length,
             trap=_TRAP,
         )
 

@@ -30,13 +30,16 @@ class JoinAnswers:
     :param werkzeug.datastructures.MultiDict typed: as the browser sent it
     """
 
+    #: By field; an addon that asks more adds to it.
+    max_length = MAX_LENGTH
+
     def __init__(self, form, typed):
         self.form = form
         self.env = form.env
         self.errors = {}
         self.text = {
             name: self._clean(typed.get(name))
-            for name in (*MAX_LENGTH, "who", "affiliation", "branch", "heard_of")
+            for name in (*self.max_length, "who", "affiliation", "branch", "heard_of")
         }
         self.branches = self._search("library.branch", self._in_library())
         self.interests = self._search(
@@ -139,7 +142,7 @@ class JoinAnswers:
                 self.env._(
                     "Date of birth: %(typed)s is no date. Write year, month and day, "
                     "as in 1984-02-29.",
-                    typed=typed[: MAX_LENGTH["birth_date"]],
+                    typed=typed[: self.max_length["birth_date"]],
                 ),
             )
             return
@@ -229,13 +232,13 @@ class JoinAnswers:
 
     def _check_lengths(self, *names):
         for name in names:
-            if len(self.text[name]) > MAX_LENGTH[name]:
+            if len(self.text[name]) > self.max_length[name]:
                 self._fail(
                     name,
                     self.env._(
                         "%(field)s: this is too long. %(most)s characters fit in.",
                         field=self._get_label(name),
-                        most=MAX_LENGTH[name],
+                        most=self.max_length[name],
                     ),
                 )
 

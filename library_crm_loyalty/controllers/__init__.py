@@ -1,1 +1,1 @@
-from . import challenge
+from . import challenge, join, portal

@@ -41,6 +41,21 @@ class LibraryLoyaltyOccasion(models.Model):
     )
 
     @api.model
+    def _merge_patrons(self, kept, others):
+        """What happened to both patrons, who are one person, happened once."""
+        known = {(noted.event, noted.key) for noted in self._search_of(kept)}
+        twins = self.browse()
+        for noted in self._search_of(others):
+            if (noted.event, noted.key) in known:
+                twins += noted
+            known.add((noted.event, noted.key))
+        twins.unlink()
+
+    @api.model
+    def _search_of(self, patrons):
+        return self.sudo().search([("patron_id", "in", patrons.ids)], order="id")
+
+    @api.model
     def _note(self, patrons, event, key, date=None):
         """Note an occasion of each patron who takes part, unless it is known, and post
         its points. Of the others nothing is kept: who joins later gets nothing for it.

@@ -164,10 +164,12 @@ class LibraryLoyaltyRedemption(models.Model):
 
     @api.model
     def _prepare_desk_values(self):
-        """Where and by whom something is handed over."""
+        """Where and by whom something is handed over; patrons who give points in the
+        portal are no staff."""
+        user = self.env.user
         return {
-            "branch_id": self.env.user.library_branch_id.id,
-            "user_id": self.env.uid,
+            "branch_id": user.library_branch_id.id,
+            "user_id": user._is_internal() and user.id,
         }
 
     def _post(self, kind, sign):
@@ -348,6 +350,33 @@ class LibraryLoyaltyRedemption(models.Model):
         self.state = "expired"
         self.reward_id._put_back(Counter(self.mapped("reward_id")))
         self.filtered("reward_id.is_given_back")._post("undone", 1)
+
+    def _forget(self):
+        """The patrons are erased: what was given stays, without who got it; vouchers
+        end. To be called with sudo."""
+        self.env.flush_all()
+        self._lock()
+        waiting = self.filtered(lambda voucher: voucher.state == "issued")
+        waiting.reward_id._put_back(Counter(waiting.mapped("reward_id")))
+        self.env.cr.execute(
+            SQL(
+                """
+                UPDATE library_loyalty_redemption
+                   SET state = CASE state WHEN 'issued' THEN 'expired' ELSE state END,
+                       code = NULL, patron_id = NULL, undo_reason = NULL,
+                       expires_on = NULL, warned_on = NULL,
+                       issued_on = date_trunc('month', issued_on),
+                       redeemed_on = date_trunc('month', redeemed_on),
+                       undone_on = date_trunc('month', undone_on),
+                       create_uid = NULL, write_uid = NULL,
+                       create_date = date_trunc('month', create_date),
+                       write_date = date_trunc('month', write_date)
+                 WHERE id = ANY(%s)
+                """,
+                list(self._ids),
+            )
+        )
+        self.invalidate_model(flush=False)
 
     # ------------------------------------------------------------
     # PHONE AND PAPER

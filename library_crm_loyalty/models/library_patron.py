@@ -90,6 +90,36 @@ class LibraryPatron(models.Model):
             found |= ~Domain("loyalty_card_ids.library_tier_id", "!=", False)
         return found
 
+    # ------------------------------------------------------------
+    # MERGED, ERASED
+    # ------------------------------------------------------------
+
+    def unlink(self):
+        """The ledger of an erased patron stays, without the person."""
+        if not self.env.context.get("library_merge"):
+            self._get_all_loyalty_cards()._library_forget()
+        return super().unlink()
+
+    def _merge(self, others):
+        """One person has one card in a programme, with all that both have earned."""
+        cards = (self + others)._get_all_loyalty_cards()
+        for group in cards.grouped("program_id").values():
+            group[:1]._library_merge(group[1:])
+        self.env["library.loyalty.occasion"]._merge_patrons(self, others)
+        result = super()._merge(others)
+        # Their contacts are merged after the patrons, so they would find nobody now.
+        cards = cards.exists()
+        cards.library_patron_id = self
+        cards._library_reckon()
+        return result
+
+    def _get_all_loyalty_cards(self):
+        """Cards of the library's programmes, as superuser; those in use come first."""
+        cards = self.sudo().with_context(active_test=False).loyalty_card_ids
+        return cards.filtered("is_library").sorted(
+            lambda card: (not card.active, card.library_patron_id != self[:1], card.id)
+        )
+
     def _compute_loyalty_points(self):
         points = dict(
             self.env["loyalty.card"]._read_group(

@@ -1,3 +1,4 @@
+import secrets
 from collections import defaultdict
 
 from odoo import api, fields, models
@@ -56,6 +57,18 @@ class LoyaltyCard(models.Model):
         precompute=True,
         help="Use from this day on earns points.",
     )
+    library_friend_code = fields.Char(
+        string="Code for Friends",
+        compute="_compute_library_friend_code",
+        store=True,
+        precompute=True,
+        copy=False,
+        help="Whoever joins the library with it brings the patron points.",
+    )
+    library_thanks_for_friends = fields.Boolean(
+        compute="_compute_library_thanks_for_friends",
+        help="The programme has a rule for bringing a friend.",
+    )
     library_tier_id = fields.Many2one(
         "library.loyalty.tier",
         string="Tier",
@@ -85,6 +98,10 @@ class LoyaltyCard(models.Model):
     _library_points_not_negative = models.Constraint(
         "CHECK (is_library IS NOT TRUE OR coalesce(points, -1) >= 0)",
         "Points: nobody can spend more than they have.",
+    )
+    _library_friend_code_uniq = models.UniqueIndex(
+        "(library_friend_code) WHERE library_friend_code IS NOT NULL",
+        "Loyalty card: the code for friends is taken.",
     )
     _library_one_card = models.UniqueIndex(
         "(library_patron_id, program_id) WHERE is_library AND active",
@@ -155,6 +172,37 @@ class LoyaltyCard(models.Model):
         for card in self:
             card.is_library = card.program_id.program_type == "library"
 
+    @api.depends("is_library")
+    def _compute_library_friend_code(self):
+        """Fifty bits: nobody guesses one, and it says nothing of whose it is."""
+        alphabet = self.env["library.loyalty.redemption"]._ALPHABET
+        for card in self:
+            card.library_friend_code = card.is_library and (
+                card.library_friend_code
+                or "".join(secrets.choice(alphabet) for _place in range(10))
+            )
+
+    def _compute_library_thanks_for_friends(self):
+        thanking = (
+            self.env["library.loyalty.rule"]
+            .search(
+                [
+                    ("program_id", "in", self.program_id.ids),
+                    ("event", "=", "referral"),
+                ]
+            )
+            .program_id
+        )
+        for card in self:
+            card.library_thanks_for_friends = card.program_id in thanking
+
+    def _get_friend_url(self):
+        self.ensure_one()
+        return (
+            f"{self.get_base_url()}/library/join?library={self.company_id.id}"
+            f"&friend={self.library_friend_code}"
+        )
+
     @api.model_create_multi
     def create(self, vals_list):
         cards = super().create(vals_list)
@@ -165,9 +213,14 @@ class LoyaltyCard(models.Model):
         return cards
 
     def write(self, vals):
-        if "points" in vals and any(self.mapped("is_library")):
+        # Odoo merges contacts by writing the sum of their points: it is here already.
+        if "points" in vals and any(
+            card.is_library and card.points != vals["points"] for card in self
+        ):
             self._refuse_points()
         result = super().write(vals)
+        if self.env.context.get("library_merge"):
+            return result
         if vals.keys() & {"library_joined_on", "active", "partner_id"}:
             self.filtered("is_library")._library_reckon()
         return result
@@ -198,6 +251,139 @@ class LoyaltyCard(models.Model):
         self.flush_model()
         for program, cards in self.sudo().grouped("program_id").items():
             program._library_reckon(SQL("card.id = ANY(%s)", list(cards._ids)))
+
+    # ------------------------------------------------------------
+    # MERGED, ERASED
+    # ------------------------------------------------------------
+
+    def _library_merge(self, others):
+        """Take over the ledger and the vouchers of other cards of the programme whose
+        holder turned out to be the same person, and delete them. Lines keep their days,
+        so they expire as they would have.
+
+        The caller reckons the card when the use is of one patron too: what the rules
+        give a person once is then taken back, unless it is spent. To be called with
+        sudo.
+        """
+        self.ensure_one()
+        if not others:
+            return
+        cards = self + others
+        self.env.flush_all()
+        self._library_lock(SQL("card.id = ANY(%s)", list(cards._ids)))
+        self.env.cr.execute(
+            SQL(
+                """
+                UPDATE loyalty_history history
+                   SET card_id = %(kept)s,
+                       library_kind = CASE
+                           WHEN library_kind = 'earned' AND EXISTS (
+                               SELECT
+                                 FROM loyalty_history twin
+                                WHERE twin.card_id = ANY(%(cards)s)
+                                  AND twin.library_kind = 'earned'
+                                  AND twin.library_rule_id = history.library_rule_id
+                                  AND twin.library_key = history.library_key
+                                  AND (twin.card_id = %(kept)s OR twin.id < history.id)
+                           )
+                           THEN 'corrected' ELSE library_kind END
+                 WHERE card_id = ANY(%(others)s)
+                """,
+                kept=self.id,
+                cards=list(cards._ids),
+                others=list(others._ids),
+            )
+        )
+        self.env.cr.execute(
+            SQL(
+                """
+                UPDATE loyalty_card card
+                   SET points = CASE WHEN card.id = %(kept)s
+                                     THEN total.points ELSE 0 END,
+                       library_joined_on = total.joined_on
+                  FROM (
+                        SELECT sum(points) AS points,
+                               min(library_joined_on) AS joined_on
+                          FROM loyalty_card
+                         WHERE id = ANY(%(cards)s)
+                       ) total
+                 WHERE card.id = ANY(%(cards)s)
+                """,
+                kept=self.id,
+                cards=list(cards._ids),
+            )
+        )
+        self.env.invalidate_all(flush=False)
+        self.env["library.loyalty.redemption"].search(
+            [("card_id", "in", others.ids)]
+        ).card_id = self
+        others.unlink()
+
+    def _library_forget(self):
+        """Their patrons are erased: the ledger stays, so that figures stay right, and
+        tells nobody's story. It keeps the month of each line, no reason in words, no
+        link to a use; open points and vouchers end. To be called with sudo."""
+        if not self:
+            return
+        self.env.flush_all()
+        self._library_lock(SQL("card.id = ANY(%s)", list(self._ids)))
+        self.env["library.loyalty.redemption"].search(
+            [("card_id", "in", self.ids)]
+        )._forget()
+        self._library_post(
+            [
+                {
+                    "card_id": card.id,
+                    "description": self.env._("Patron erased"),
+                    "library_kind": "expired",
+                    "library_date": card.program_id._library_today(),
+                    "points": -card.points,
+                }
+                for card in self
+                if card.points
+            ]
+        )
+        self.message_ids.unlink()
+        self.message_follower_ids.unlink()
+        for card in self.with_context(library_merge=True):
+            card.write(
+                {
+                    "active": False,
+                    "partner_id": False,
+                    "code": self._generate_code(),
+                    "library_friend_code": False,
+                    "library_warned_on": False,
+                }
+            )
+        self.env.flush_all()
+        self.env.cr.execute(
+            SQL(
+                """
+                UPDATE loyalty_history
+                   SET library_note = NULL, library_key = NULL, library_usage_id = NULL,
+                       library_date = date_trunc('month', library_date),
+                       create_uid = NULL, write_uid = NULL,
+                       create_date = date_trunc('month', create_date),
+                       write_date = date_trunc('month', write_date)
+                 WHERE card_id = ANY(%s)
+                """,
+                list(self._ids),
+            )
+        )
+        self.env.cr.execute(
+            SQL(
+                """
+                UPDATE loyalty_card
+                   SET library_joined_on = date_trunc('month', library_joined_on),
+                       create_uid = NULL, write_uid = NULL,
+                       create_date = date_trunc('month', create_date),
+                       write_date = date_trunc('month', write_date)
+                 WHERE id = ANY(%s)
+                """,
+                list(self._ids),
+            )
+        )
+        self.env.invalidate_all(flush=False)
 
     @api.model
     def _library_post(self, lines, waive=False):

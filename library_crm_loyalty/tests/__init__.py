@@ -3,6 +3,7 @@ from . import (
     test_challenge,
     test_challenge_portal,
     test_expiry,
+    test_friend,
     test_ledger,
     test_loyalty_card,
     test_loyalty_dashboard,
@@ -10,5 +11,7 @@ from . import (
     test_loyalty_journey,
     test_loyalty_report,
     test_loyalty_rule,
+    test_merge_and_erase,
+    test_points_portal,
     test_redemption,
 )

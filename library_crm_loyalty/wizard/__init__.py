@@ -1,4 +1,5 @@
 from . import (
+    base_partner_merge,
     library_loyalty_recompute,
     library_loyalty_scan,
     library_loyalty_undo,
