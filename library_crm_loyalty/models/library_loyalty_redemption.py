@@ -49,7 +49,7 @@ class LibraryLoyaltyRedemption(models.Model):
     company_id = fields.Many2one(
         related="reward_id.company_id", string="Library", store=True, precompute=True
     )
-    currency_id = fields.Many2one(related="company_id.currency_id")
+    currency_id = fields.Many2one(related="reward_id.currency_id")
     kind = fields.Selection(related="reward_id.kind", store=True, precompute=True)
     points = fields.Integer(required=True, readonly=True, help="What was taken for it.")
     cost = fields.Monetary(
@@ -137,8 +137,11 @@ class LibraryLoyaltyRedemption(models.Model):
         )
 
     @api.model
-    def _prepare_values(self, reward, card):
-        """What is kept of a reward that a card gets; a hook."""
+    def _prepare_values(self, reward, card, at_desk=False):
+        """What is kept of a reward that a card gets; a hook.
+
+        :param bool at_desk: it is handed over at once, so nobody needs a code
+        """
         today = reward.program_id._library_today()
         values = {
             "reward_id": reward.id,
@@ -150,10 +153,10 @@ class LibraryLoyaltyRedemption(models.Model):
             "expires_on": reward.valid_days
             and today + timedelta(days=reward.valid_days),
         }
-        if reward.kind == "donation":
-            share = reward.goal_points and reward.points / reward.goal_points
+        if reward.kind == "donation" and reward.goal_points:
+            values["cost"] = reward.cost * reward.points / reward.goal_points
+        if at_desk or reward.kind == "donation":
             values |= {
-                "cost": reward.cost * (share or 1),
                 "expires_on": False,
                 "code": False,
                 "state": "redeemed",
@@ -173,25 +176,28 @@ class LibraryLoyaltyRedemption(models.Model):
         }
 
     def _post(self, kind, sign):
-        """Add a line to the ledger of each.
+        """Add a line to the ledger of each. The cards are locked, and what is taken is
+        there.
 
         :param int sign: -1 takes the points, 1 gives them back
         """
-        self.env["loyalty.card"].sudo()._library_post(
-            [
-                {
-                    "card_id": redemption.card_id.id,
-                    "description": redemption.reward_id.with_context(
-                        lang=redemption.company_id.partner_id.lang
-                    ).name,
-                    "library_kind": kind,
-                    "library_date": redemption.program_id._library_today(),
-                    "library_redemption_id": redemption.id,
-                    "points": sign * redemption.points,
-                }
-                for redemption in self
-            ]
-        )
+        if not self:
+            return
+        Card = self.env["loyalty.card"].sudo()
+        lines = [
+            {
+                "card_id": redemption.card_id.id,
+                "description": redemption.reward_id.with_context(
+                    lang=redemption.reward_id.company_id.partner_id.lang
+                ).name,
+                "library_kind": kind,
+                "library_date": redemption.reward_id.program_id._library_today(),
+                "library_redemption_id": redemption.id,
+                "points": sign * redemption.points,
+            }
+            for redemption in self
+        ]
+        Card._library_post(Card._sql_lines(lines))
 
     # ------------------------------------------------------------
     # HANDED OVER

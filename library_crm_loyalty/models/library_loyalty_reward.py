@@ -226,7 +226,7 @@ class LibraryLoyaltyReward(models.Model):
     # GIVING
     # ------------------------------------------------------------
 
-    def _issue(self, card):
+    def _issue(self, card, at_desk=False):
         """Take the points of a card for this reward. Whoever calls this has seen to it
         that the user may do so.
 
@@ -234,8 +234,8 @@ class LibraryLoyaltyReward(models.Model):
         waits, is refused by the database because the row has changed, and is tried
         again by Odoo with what the first one left.
 
-        :return: the ``library.loyalty.redemption``: a voucher, or, of a donation, what
-            is done already
+        :param bool at_desk: whether it is handed over at once
+        :return: the ``library.loyalty.redemption``: a voucher, or what is done already
         :raise UserError: if something is in the way
         """
         self.ensure_one()
@@ -251,7 +251,9 @@ class LibraryLoyaltyReward(models.Model):
             )
         reward._take_from_stock()
         redemption = self.env["library.loyalty.redemption"].sudo()
-        redemption = redemption.create(redemption._prepare_values(reward, card))
+        redemption = redemption.create(
+            redemption._prepare_values(reward, card, at_desk)
+        )
         redemption._post("donated" if reward.kind == "donation" else "redeemed", -1)
         return redemption.sudo(self.env.su)
 
@@ -308,14 +310,14 @@ class LibraryLoyaltyReward(models.Model):
 
     def action_hand_over(self):
         """The patron stands at the desk and takes it along."""
-        redemption = self._issue(self._get_card_at_desk())
-        if redemption.state == "issued":
-            redemption._redeem()
+        card = self._get_card_at_desk()
+        points_left = card.points - self.points
+        redemption = self._issue(card, at_desk=True)
         return redemption._say(
             self.env._(
                 "%(reward)s: handed over, %(points)s points are left.",
                 reward=self.name,
-                points=int(redemption.card_id.points),
+                points=int(points_left),
             )
         )
 

@@ -231,6 +231,30 @@ class TestRedemption(LoyaltyCommon):
         voucher.expires_on = self.today
         self._scan(voucher.code)
 
+    def test_redemption_at_the_desk_takes_few_queries(self):
+        """Each as the first thing in a request, under a limit and with a stock; the
+        promise is fewer than 15."""
+        self.bag.write({"is_limited": True, "stock": 9, "patron_limit": 5, "points": 9})
+        voucher = self.bag._issue(self.card)
+        code = voucher.code
+        reward = self._at_desk(self.bag, library_loyalty_patron=self.amal.id)
+        scan = self._at_desk(self.env["library.loyalty.scan"]).create({"code": code})
+        # Whose rules they are is known to the server from earlier requests.
+        self.env.flush_all()
+        self.env.invalidate_all()
+        reward.action_hand_over()
+        for name, work, most in (
+            ("for points", reward.action_hand_over, 14),
+            ("scanned", scan.action_hand_over, 14),
+        ):
+            self.env.flush_all()
+            self.env.invalidate_all()
+            before = self.cr.sql_log_count
+            work()
+            self.env.flush_all()
+            with self.subTest(name):
+                self.assertLessEqual(self.cr.sql_log_count - before, most)
+
     # Undone, expired
 
     def _undo(self, voucher, reason="The bag was torn"):

@@ -53,9 +53,11 @@ class LibraryLoyaltyScan(models.TransientModel):
             raise UserError(self._say_unknown())
         voucher.with_env(self.env)._redeem()
         return {
-            **self.env["ir.actions.actions"]._for_xml_id(
-                "library_crm_loyalty.library_loyalty_scan_action"
-            ),
+            "type": "ir.actions.act_window",
+            "name": self.env._("Scan a Voucher"),
+            "res_model": self._name,
+            "views": [(False, "form")],
+            "target": "new",
             "context": {
                 "default_done": self.env._(
                     "%(reward)s: handed over to %(patron)s.",
