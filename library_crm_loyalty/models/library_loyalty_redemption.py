@@ -336,6 +336,38 @@ class LibraryLoyaltyRedemption(models.Model):
             remaining = len(self._search_ended(limit=1))
             if not IrCron._commit_progress(len(vouchers), remaining=remaining):
                 return
+        self._warn(fields.Date.today())
+
+    @api.model
+    def _warn(self, today):
+        """Write to those whose voucher ends within a week, once, and not just after
+        they got it. They are who agreed to news, as with all mails of a programme."""
+        template = self.env.ref(
+            "library_crm_loyalty.mail_template_voucher_ends", raise_if_not_found=False
+        )
+        if not template:  # Somebody wants no such mail.
+            return
+        week = timedelta(days=7)
+        vouchers = self.search(
+            [
+                ("state", "=", "issued"),
+                ("warned_on", "=", False),
+                ("expires_on", ">=", today),
+                ("expires_on", "<=", today + week),
+                ("issued_on", "<=", today - week),
+            ]
+        )
+        reachable = vouchers.card_id._filter_library_reachable(always=True)
+        for voucher in vouchers.filtered(lambda one: one.card_id in reachable):
+            template.with_context(
+                reachable.env.context,
+                reward=voucher.reward_id.with_context(lang=voucher.patron_id.lang).name,
+                day=voucher.expires_on,
+            ).send_mail(
+                voucher.card_id.id,
+                email_layout_xmlid="mail.mail_notification_light",
+            )
+        vouchers.warned_on = today
 
     @api.model
     def _search_ended(self, limit):

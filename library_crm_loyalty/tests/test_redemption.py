@@ -307,6 +307,41 @@ class TestRedemption(LoyaltyCommon):
             )
         self._assert_balanced()
 
+    def test_voucher_that_ends_soon_is_told_once_to_who_agreed_to_news(self):
+        other = self._join(self.bruno)
+        self._use(self.today, patron=self.bruno)
+        news = self.env.ref("library_crm.library_consent_purpose_news")
+        self.env["library.consent"]._record(self.amal, news)
+        ending = self.bag._issue(self.card) + self.bag._issue(other)
+        ending.write(
+            {
+                "issued_on": self.today - timedelta(days=25),
+                "expires_on": self.today + timedelta(days=5),
+            }
+        )
+        self.bag.write({"points": 5, "valid_days": 3})
+        fresh = self.bag._issue(self.card)
+
+        def find_mails():
+            return self.env["mail.mail"].search(
+                [
+                    ("model", "=", "loyalty.card"),
+                    ("res_id", "in", (self.card + other).ids),
+                ]
+            )
+
+        Redemption = self.env["library.loyalty.redemption"]
+        Redemption._warn(self.today)
+        mail = find_mails()
+        self.assertEqual(mail.res_id, self.card.id)
+        self.assertIn("A bag", mail.body_html)
+        self.assertNotIn(ending[0].code, mail.body_html)
+        self.assertFalse(fresh.warned_on, "It was taken a moment ago")
+        Redemption._warn(self.today)
+        self.assertEqual(find_mails(), mail)
+        self.env["library.consent"]._record(self.amal, news, state="withdrawn")
+        self.assertEqual(mail.state, "cancel", "It waited in the queue")
+
     # Who sees it
 
     def test_redemptions_of_other_libraries_and_branches_are_not_seen(self):
