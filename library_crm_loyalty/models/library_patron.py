@@ -101,12 +101,19 @@ class LibraryPatron(models.Model):
         return super().unlink()
 
     def _merge(self, others):
-        """One person has one card in a programme, with all that both have earned."""
+        """One person has one card in a programme, with all that both have earned, and
+        takes part in a challenge once."""
         cards = (self + others)._get_all_loyalty_cards()
         for group in cards.grouped("program_id").values():
             group[:1]._library_merge(group[1:])
-        self.env["library.loyalty.occasion"]._merge_patrons(self, others)
+        for name in (
+            "library.loyalty.occasion",
+            "library.challenge.entry",
+            "library.badge.award",
+        ):
+            self.env[name]._merge_patrons(self, others)
         result = super()._merge(others)
+        self.challenge_entry_ids._refresh()
         # Their contacts are merged after the patrons, so they would find nobody now.
         cards = cards.exists()
         cards.library_patron_id = self
@@ -218,13 +225,6 @@ class LibraryPatron(models.Model):
         )
         for patron in self:
             patron.badge_count = counts.get(patron, 0)
-
-    def _merge(self, others):
-        self.env["library.challenge.entry"]._merge_patrons(self, others)
-        self.env["library.badge.award"]._merge_patrons(self, others)
-        result = super()._merge(others)
-        self.challenge_entry_ids._refresh()
-        return result
 
     def action_view_challenges(self):
         return self._get_own_action("library_challenge_entry_action")
