@@ -1,8 +1,6 @@
 # What the others inherit comes first.
 from . import library_loyalty_figures  # isort: split
-from . import library_loyalty_figures  # isort: skip: the others inherit it
 from . import (
-    library_loyalty_figures,
     library_loyalty_cost,
     library_loyalty_effect,
     library_loyalty_liability,
