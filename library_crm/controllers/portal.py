@@ -62,6 +62,24 @@ class LibraryPortal(CustomerPortal):
             raise MissingError(request.env._("There is no such page of a patron."))
         return patron_sudo
 
+    def _show_library_report(self, report, record_sudo, filename):
+        """A page to print, as PDF; as a page of HTML where the server can not make one.
+
+        :param str report: the external id of the report
+        """
+        Report = request.env["ir.actions.report"].sudo()
+        headers = [("Cache-Control", "no-store")]
+        if Report.get_wkhtmltopdf_state() in ("install", "broken"):
+            content, _kind = Report._render_qweb_html(report, record_sudo.ids)
+            headers.append(("Content-Type", "text/html; charset=utf-8"))
+        else:
+            content, _kind = Report._render_qweb_pdf(report, record_sudo.ids)
+            headers += [
+                ("Content-Type", "application/pdf"),
+                ("Content-Disposition", f'inline; filename="{filename}"'),
+            ]
+        return request.make_response(content, headers)
+
     # ------------------------------------------------------------
     # PAGES
     # ------------------------------------------------------------

@@ -264,14 +264,11 @@ class LibraryChallengePortal(LibraryPortal):
         entry = self._get_library_entry(patron_sudo, challenge_id)
         if not entry.finished_on or not entry.has_certificate:
             return request.redirect("/my/library/challenges")
-        content, kind = entry._render_certificate()
-        headers = [("Content-Type", "text/html; charset=utf-8")]
-        if kind == "pdf":
-            headers = [
-                ("Content-Type", "application/pdf"),
-                ("Content-Disposition", "inline; filename=certificate.pdf"),
-            ]
-        return request.make_response(content, headers)
+        return self._show_library_report(
+            "library_crm_loyalty.library_challenge_certificate",
+            entry,
+            "certificate.pdf",
+        )
 
     def _log(self, entry, **values):
         if not entry:

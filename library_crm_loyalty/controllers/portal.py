@@ -173,20 +173,10 @@ class LoyaltyPortal(LibraryPortal):
         voucher = self._get_voucher(patron_sudo, voucher_id)
         if not voucher:
             return request.redirect(f"/my/library/{patron_sudo.id}/points")
-        pdf, _kind = (
-            request.env["ir.actions.report"]
-            .sudo()
-            ._render_qweb_pdf(
-                "library_crm_loyalty.library_loyalty_voucher_report", voucher.ids
-            )
-        )
-        return request.make_response(
-            pdf,
-            headers=[
-                ("Content-Type", "application/pdf"),
-                ("Content-Disposition", 'inline; filename="voucher.pdf"'),
-                ("Cache-Control", "no-store"),
-            ],
+        return self._show_library_report(
+            "library_crm_loyalty.library_loyalty_voucher_report",
+            voucher,
+            "voucher.pdf",
         )
 
     def _get_voucher(self, patron_sudo, voucher_id):

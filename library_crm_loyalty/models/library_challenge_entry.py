@@ -325,15 +325,3 @@ class LibraryChallengeEntry(models.Model):
         return self.env.ref(
             "library_crm_loyalty.library_challenge_certificate"
         ).report_action(finished, config=False)
-
-    def _render_certificate(self):
-        """The certificate as a file; as a page where the server can not make a PDF.
-
-        :return: its content and its kind, ``pdf`` or ``html``
-        """
-        self.ensure_one()
-        Report = self.env["ir.actions.report"].sudo()
-        report = "library_crm_loyalty.library_challenge_certificate"
-        if Report.get_wkhtmltopdf_state() in ("install", "broken"):
-            return Report._render_qweb_html(report, self.ids)
-        return Report._render_qweb_pdf(report, self.ids)

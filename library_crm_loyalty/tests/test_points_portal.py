@@ -79,6 +79,13 @@ class TestPointsPortal(LoyaltyCommon, HttpCase):
         self.assertEqual(page.text.count("data:image/png;base64,"), 2)
         self.assertEqual(page.headers["Cache-Control"], "no-store")
         self.assertNotIn(voucher.code, page.url)
+        printed = self._get(self.amal, f"/voucher/{voucher.id}/pdf")
+        self.assertEqual(printed.status_code, 200)
+        self.assertIn("no-store", printed.headers["Cache-Control"])
+        if printed.headers["Content-Type"] == "application/pdf":
+            self.assertTrue(printed.content.startswith(b"%PDF"))
+        else:
+            self.assertIn(voucher._get_code_shown(), printed.text)
         self.assertEqual(self.card.points, 10)
         voucher._redeem()
         self.assertEqual(
