@@ -13,6 +13,7 @@
         "security/library_crm_survey_groups.xml",
         "security/ir.model.access.csv",
         "security/library_crm_survey_rules.xml",
+        "data/library_indicator_data.xml",
         "data/library_membership_reason_data.xml",
         "data/library_survey_template_data.xml",
         "data/ir_cron_data.xml",

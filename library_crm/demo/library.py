@@ -604,7 +604,11 @@ class DemoLibrary:
 
     def make_reports(self):
         """What the jobs of the night count."""
-        for model in ("library.retention", "library.mailing.outcome"):
+        for model in (
+            "library.retention",
+            "library.mailing.outcome",
+            "library.indicator.value",
+        ):
             self.env[model]._count(self.company)
 
     def name_records(self):

@@ -52,6 +52,7 @@ class LibraryService(models.Model):
             ("attendances", "Attendances"),
             ("enquiries", "Enquiries"),
             ("internet_sessions", "Internet sessions"),
+            ("turnaways", "E-resource turn-aways"),
             ("none", "Not counted"),
         ],
         string="Counts for",

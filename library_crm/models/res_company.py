@@ -27,7 +27,50 @@ class ResCompany(models.Model):
         "no limit. Messages that can not be refused are not held back.",
     )
 
+    library_fiscal_month = fields.Selection(
+        [
+            ("1", "January"),
+            ("2", "February"),
+            ("3", "March"),
+            ("4", "April"),
+            ("5", "May"),
+            ("6", "June"),
+            ("7", "July"),
+            ("8", "August"),
+            ("9", "September"),
+            ("10", "October"),
+            ("11", "November"),
+            ("12", "December"),
+        ],
+        string="Fiscal Year Starts in",
+        required=True,
+        default="1",
+        help="Targets and annual figures are of fiscal years. A year has the number of "
+        "the calendar year in which it ends: from July 2026 on it is 2027.",
+    )
+
     _library_minor_age_plausible = models.Constraint(
         "CHECK (library_minor_age BETWEEN 0 AND 25)",
         "Age of own consent: an age between 0 and 25 is expected.",
     )
+
+    def write(self, vals):
+        result = super().write(vals)
+        if "library_fiscal_month" in vals:
+            for company in self:
+                self.env["library.indicator.value"]._set_fiscal_years(company)
+        return result
+
+    def _get_library_tz(self):
+        """The clock of the library: its month ends when it does there."""
+        self.ensure_one()
+        return self.partner_id.tz or "UTC"
+
+    def _get_library_today(self):
+        """The day on the clock of the library."""
+        return fields.Date.context_today(self.with_context(tz=self._get_library_tz()))
+
+    def _get_library_fiscal_shift(self):
+        """After how many more months the calendar year is the fiscal year."""
+        self.ensure_one()
+        return (13 - int(self.library_fiscal_month)) % 12

@@ -23,6 +23,7 @@ from . import (
     test_formats_mapped,
     test_formats_sheet,
     test_indexes,
+    test_indicator,
     test_join,
     test_mailing,
     test_mailing_report,

@@ -2,6 +2,7 @@ from . import (
     crm_lead,
     digest_digest,
     library_demo,
+    library_indicator_measure,
     library_journey,
     library_journey_event,
     library_journey_step,

@@ -6,6 +6,7 @@ from . import (
     test_survey_demo,
     test_survey_gap,
     test_survey_gap_result,
+    test_survey_indicator,
     test_survey_invite,
     test_survey_journey,
     test_survey_kiosk,

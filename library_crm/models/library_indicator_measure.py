@@ -1,0 +1,483 @@
+from datetime import timedelta
+
+from odoo import api, fields, models
+from odoo.tools import SQL
+
+#: Days within which a request is answered in time.
+ANSWER_DAYS = 5
+
+
+class LibraryIndicatorMeasure(models.AbstractModel):
+    """What indicators are made of: numbers of a month, and of the twelve months that
+    end with it, of each branch and of the whole library.
+
+    An addon adds a measure by its label and a query that counts it. Queries read two
+    tables: ``span``, the months to count (``month``, ``since``: the first of its twelve
+    months, ``has_year``: whether services were used in each of the twelve,
+    ``known_months``: of how many months up to it the rows of use are all there,
+    ``is_known``: of one at least); and ``served``, where a service was used
+    (``month``, ``branch_id``; 0: in the library).
+    """
+
+    _name = "library.indicator.measure"
+    _description = "What Indicators Are Made of"
+
+    @api.model
+    def _get_labels(self):
+        """The measures by name; a hook.
+
+        :rtype: dict[str, str]
+        """
+        return {
+            "uses": self.env._("Uses of services"),
+            "loans": self.env._("Loans"),
+            "visits": self.env._("Visits"),
+            "eresource_uses": self.env._("E-resource uses"),
+            "attendances": self.env._("Attendances"),
+            "enquiries": self.env._("Enquiries"),
+            "internet_sessions": self.env._("Internet sessions"),
+            "turnaways": self.env._("E-resource turn-aways"),
+            "cost": self.env._("Cost"),
+            "population": self.env._("People to be served"),
+            "active_users": self.env._("Active users"),
+            "users_before": self.env._("Active users of the period before"),
+            "users_kept": self.env._("Active users of both periods"),
+            "users_returned": self.env._("Users who came back"),
+            "users_new": self.env._("New patrons"),
+            "memberships_ended": self.env._("Memberships that came to their end"),
+            "memberships_renewed": self.env._("Memberships renewed"),
+            "requests": self.env._("Requests"),
+            "requests_in_time": self.env._("Requests answered in time"),
+            "patrons": self.env._("Patrons"),
+            "patrons_reached": self.env._("Patrons who agreed to news by email"),
+        }
+
+    @api.model
+    def _get_of_people(self):
+        """The measures that count people or what is theirs, of which a number below
+        five is not told; a hook.
+
+        :rtype: set[str]
+        """
+        return {
+            *("active_users", "users_before", "users_kept", "users_returned"),
+            *("users_new", "memberships_ended", "memberships_renewed"),
+            *("requests", "requests_in_time", "patrons", "patrons_reached"),
+        }
+
+    @api.model
+    def _get_by_category(self):
+        """The measures that are also known of each category of services.
+
+        :rtype: set[str]
+        """
+        return {*self._get_uses(), "uses", "cost"}
+
+    @api.model
+    def _get_reopened(self):
+        """The measures that a late load, or a cost or a population that was entered
+        late, changes long after the month; a hook.
+
+        :rtype: set[str]
+        """
+        return {
+            *self._get_by_category(),
+            *("population", "active_users", "users_before", "users_kept"),
+            "users_returned",
+        }
+
+    @api.model
+    def _get_of_today(self):
+        """The measures of which the past is not known: they are counted once, when
+        their month is over; a hook.
+
+        :rtype: set[str]
+        """
+        return {"patrons", "patrons_reached"}
+
+    @api.model
+    def _get_queries(self, company, names):
+        """The queries that count measures; a hook.
+
+        :param set names: of the measures that are asked for
+        :return: queries of measure, service category (empty: all), branch id (0: the
+            whole library), month, number of the month and number of the twelve months
+        :rtype: list[SQL]
+        """
+        families = (
+            (self._query_uses, {*self._get_uses(), "uses"}),
+            (self._query_cost, {"cost"}),
+            (self._query_population, {"population"}),
+            (
+                self._query_users,
+                {"active_users", "users_before", "users_kept", "users_returned"},
+            ),
+            (self._query_new_users, {"users_new"}),
+            (self._query_memberships, {"memberships_ended", "memberships_renewed"}),
+            (self._query_requests, {"requests", "requests_in_time"}),
+            (self._query_reached, self._get_of_today()),
+        )
+        return [query(company) for query, counted in families if counted & names]
+
+    # ------------------------------------------------------------
+    # SUMS
+    # ------------------------------------------------------------
+
+    @api.model
+    def _sum_up(self, parts):
+        """Add numbers of months up, by branch and for the whole library.
+
+        A branch that opened or closed in the year counts with the months in which it
+        was open.
+
+        :param SQL parts: a query of measure, category, branch_id (-1: none), month and
+            amount
+        """
+        return SQL(
+            """
+            SELECT measure, category,
+                   CASE WHEN GROUPING(branch_id) = 1 THEN 0 ELSE branch_id END,
+                   span.month,
+                   sum(amount) FILTER (WHERE part.month = span.month)::float8,
+                   CASE WHEN span.has_year THEN sum(amount)::float8 END
+              FROM (%s) part
+              JOIN span ON part.month BETWEEN span.since AND span.month
+          GROUP BY measure, category, span.month, span.has_year,
+                   GROUPING SETS ((branch_id), ())
+            """,
+            parts,
+        )
+
+    @api.model
+    def _get_uses(self):
+        """Measures that are what services count for."""
+        return {
+            name
+            for name, _label in self.env["library.service"]
+            ._fields["indicator"]
+            .selection
+            if name != "none"
+        }
+
+    @api.model
+    def _query_uses(self, company):
+        """Turn-aways are no uses. Cost: one pass over the roll-up of the months."""
+        return self._sum_up(
+            SQL(
+                """
+                SELECT CASE WHEN GROUPING(service.indicator) = 0
+                            THEN service.indicator ELSE 'uses' END AS measure,
+                       CASE WHEN GROUPING(service.category) = 0
+                            THEN service.category ELSE '' END AS category,
+                       usage.branch_id, usage.month,
+                       CASE WHEN GROUPING(service.indicator) = 0
+                            THEN sum(usage.quantity)
+                            ELSE sum(usage.quantity) FILTER (
+                                WHERE service.indicator != 'turnaways'
+                            )
+                        END AS amount
+                  FROM library_service_usage_month usage
+                  JOIN library_service service ON service.id = usage.service_id
+                 WHERE usage.company_id = %s
+                   AND usage.month BETWEEN (SELECT min(since) FROM span)
+                                       AND (SELECT max(month) FROM span)
+              GROUP BY usage.branch_id, usage.month,
+                       CUBE (service.indicator, service.category)
+                """,
+                company.id,
+            )
+        )
+
+    @api.model
+    def _query_cost(self, company):
+        """Money of a period, spread over its days. What is spent for no branch in
+        particular is part of the whole library's only."""
+        return self._sum_up(
+            SQL(
+                """
+                SELECT 'cost' AS measure,
+                       CASE WHEN GROUPING(service_category) = 0
+                            THEN service_category ELSE '' END AS category,
+                       branch_id, month, sum(amount) AS amount
+                  FROM (
+                        SELECT coalesce(cost.branch_id, -1) AS branch_id,
+                               cost.service_category, month::date AS month,
+                               cost.company_amount * (
+                                   least(
+                                       cost.date_to,
+                                       (month + interval '1 month')::date - 1
+                                   ) - greatest(cost.date_from, month::date) + 1
+                               ) / (cost.date_to - cost.date_from + 1) AS amount
+                          FROM library_cost cost,
+                               generate_series(
+                                   date_trunc('month', cost.date_from), cost.date_to,
+                                   '1 month'
+                               ) month
+                         WHERE cost.company_id = %s
+                       ) spread
+              GROUP BY branch_id, month, GROUPING SETS ((service_category), ())
+                """,
+                company.id,
+            )
+        )
+
+    @api.model
+    def _query_population(self, company):
+        """The last figure that was known in the year of the month; of a branch without
+        one what the branch says, of a library without one the sum of its branches.
+        Nobody to be served: no figure."""
+
+        def known(branch):
+            return SQL(
+                """
+                (
+                    SELECT people.number
+                      FROM library_population people
+                     WHERE people.company_id = %s
+                       AND people.branch_id %s
+                       AND people.year <= date_part('year', span.month)
+                  ORDER BY people.year DESC
+                     LIMIT 1
+                )
+                """,
+                company.id,
+                branch,
+            )
+
+        return SQL(
+            """
+            WITH place AS (
+                SELECT span.month, branch.id AS branch_id, branch.active,
+                       coalesce(%(branch)s, branch.population) AS number
+                  FROM span
+                  JOIN library_branch branch ON branch.company_id = %(company)s
+            ),
+            people AS (
+                SELECT month, branch_id, number FROM place
+             UNION ALL
+                SELECT span.month, 0,
+                       coalesce(%(library)s, sum(place.number) FILTER (
+                           WHERE place.active OR served.branch_id IS NOT NULL
+                       ))
+                  FROM span
+                  JOIN place ON place.month = span.month
+             LEFT JOIN served ON served.month = place.month
+                   AND served.branch_id = place.branch_id
+              GROUP BY span.month
+            )
+            SELECT 'population', '', branch_id, month, number::float8, number::float8
+              FROM people
+             WHERE number > 0
+            """,
+            branch=known(SQL("= branch.id")),
+            library=known(SQL("IS NULL")),
+            company=company.id,
+        )
+
+    # ------------------------------------------------------------
+    # PEOPLE
+    # ------------------------------------------------------------
+
+    @api.model
+    def _query_users(self, company):
+        """Patrons who used a service, of a branch those who used one there, each once.
+        A patron came back who was not here in the twelve months before the period,
+        and became a patron before these.
+
+        Cost: one pass over the uses of patrons in two years.
+        """
+        return SQL(
+            """
+            WITH present AS MATERIALIZED (
+                SELECT DISTINCT usage.patron_id, usage.branch_id,
+                       date_trunc('month', usage.date)::date AS month
+                  FROM library_service_usage usage
+                  JOIN library_branch branch ON branch.id = usage.branch_id
+                 WHERE branch.company_id = %(company)s
+                   AND usage.patron_id IS NOT NULL
+                   AND usage.date >= (
+                           SELECT min(since) - interval '1 year' FROM span
+                            WHERE is_known
+                       )
+                   AND usage.date < (
+                           SELECT max(month) + interval '1 month' FROM span
+                       )
+            ),
+            person AS (
+                SELECT span.month, span.since, present.patron_id,
+                       CASE WHEN GROUPING(present.branch_id) = 1 THEN 0
+                            ELSE present.branch_id END AS branch_id,
+                       bool_or(present.month = span.month) AS now,
+                       bool_or(present.month = (span.month - interval '1 month'))
+                           AS before,
+                       bool_or(
+                           present.month < span.month
+                           AND present.month >= span.month - interval '1 year'
+                       ) AS lately,
+                       bool_or(present.month >= span.since) AS now_year,
+                       bool_or(present.month < span.since) AS before_year
+                  FROM span
+                  JOIN present ON present.month <= span.month
+                   AND present.month >= span.since - interval '1 year'
+                 WHERE span.is_known
+              GROUP BY span.month, span.since, present.patron_id,
+                       GROUPING SETS ((present.branch_id), ())
+            ),
+            counted AS (
+                SELECT person.month, person.branch_id,
+                       count(*) FILTER (WHERE now) AS active,
+                       count(*) FILTER (WHERE now_year) AS active_year,
+                       count(*) FILTER (WHERE before) AS before,
+                       count(*) FILTER (WHERE before_year) AS before_year,
+                       count(*) FILTER (WHERE now AND before) AS kept,
+                       count(*) FILTER (WHERE now_year AND before_year) AS kept_year,
+                       count(*) FILTER (
+                           WHERE now AND NOT lately
+                             AND patron.enrolled_on < person.month - interval '1 year'
+                       ) AS returned,
+                       count(*) FILTER (
+                           WHERE now_year AND NOT before_year
+                             AND patron.enrolled_on < person.since - interval '1 year'
+                       ) AS returned_year
+                  FROM person
+                  JOIN library_patron patron ON patron.id = person.patron_id
+              GROUP BY person.month, person.branch_id
+            )
+            SELECT figure.measure, '', counted.branch_id, counted.month,
+                   CASE WHEN figure.months <= span.known_months
+                        THEN figure.amount END::float8,
+                   CASE WHEN span.has_year
+                         AND figure.year_months <= span.known_months
+                        THEN figure.amount_year END::float8
+              FROM counted
+              JOIN span ON span.month = counted.month,
+                   LATERAL (VALUES
+                       ('active_users', 1, active, 12, active_year),
+                       ('users_before', 2, before, 24, before_year),
+                       ('users_kept', 2, kept, 24, kept_year),
+                       ('users_returned', 13, returned, 24, returned_year)
+                   ) figure (measure, months, amount, year_months, amount_year)
+            """,
+            company=company.id,
+        )
+
+    @api.model
+    def _query_new_users(self, company):
+        """Who became a patron, by home branch, also who has left since."""
+        return self._sum_up(
+            SQL(
+                """
+                SELECT 'users_new' AS measure, '' AS category,
+                       coalesce(branch_id, -1) AS branch_id,
+                       date_trunc('month', enrolled_on)::date AS month,
+                       count(*) AS amount
+                  FROM library_patron
+                 WHERE company_id = %s
+                   AND enrolled_on >= (SELECT min(since) FROM span)
+              GROUP BY 3, 4
+                """,
+                company.id,
+            )
+        )
+
+    @api.model
+    def _query_memberships(self, company):
+        """Memberships whose last day was in the month: those that were renewed, and
+        those that ran out."""
+        return self._sum_up(
+            SQL(
+                """
+                SELECT measure, '' AS category, coalesce(branch_id, -1) AS branch_id,
+                       date_trunc('month', ended)::date AS month, count(*) AS amount
+                  FROM (
+                        SELECT membership.branch_id, renewal.old_end AS ended,
+                               TRUE AS renewed
+                          FROM library_membership_renewal renewal
+                          JOIN library_membership membership
+                            ON membership.id = renewal.membership_id
+                         WHERE membership.company_id = %(company)s
+                     UNION ALL
+                        SELECT branch_id, date_end, FALSE
+                          FROM library_membership
+                         WHERE company_id = %(company)s
+                           AND state IN ('grace', 'expired')
+                       ) ending,
+                       LATERAL (VALUES
+                           ('memberships_ended', TRUE),
+                           ('memberships_renewed', renewed)
+                       ) counted (measure, counts)
+                 WHERE counts
+                   AND ended >= (SELECT min(since) FROM span)
+              GROUP BY 1, 3, 4
+                """,
+                company=company.id,
+            )
+        )
+
+    @api.model
+    def _query_requests(self, company):
+        """Requests of people, by the month in which they came on the clock of the
+        library; those that still wait in time are not counted yet."""
+        return self._sum_up(
+            SQL(
+                """
+                SELECT measure, '' AS category, coalesce(branch_id, -1) AS branch_id,
+                       date_trunc(
+                           'month', came AT TIME ZONE 'UTC' AT TIME ZONE %(tz)s
+                       )::date AS month,
+                       count(*) AS amount
+                  FROM (
+                        SELECT library_branch_id AS branch_id, create_date AS came,
+                               coalesce(
+                                   date_closed <= create_date + %(days)s, FALSE
+                               ) AS in_time,
+                               date_closed IS NULL AS is_open
+                          FROM crm_lead
+                         WHERE company_id = %(company)s
+                           AND library_request_kind IS NOT NULL
+                           AND library_request_kind NOT IN ('outreach', 'win_back')
+                       ) request,
+                       LATERAL (VALUES
+                           ('requests', TRUE), ('requests_in_time', in_time)
+                       ) counted (measure, counts)
+                 WHERE counts
+                   AND NOT (is_open AND came + %(days)s > %(now)s)
+              GROUP BY 1, 3, 4
+                """,
+                company=company.id,
+                tz=company._get_library_tz(),
+                days=timedelta(days=ANSWER_DAYS),
+                now=fields.Datetime.now(),
+            )
+        )
+
+    @api.model
+    def _query_reached(self, company):
+        """Patrons of today, and those of them who agreed to news by email."""
+        purpose = self.env.ref(
+            "library_crm.library_consent_purpose_news", raise_if_not_found=False
+        )
+        return SQL(
+            """
+            SELECT counted.measure, '',
+                   CASE WHEN GROUPING(branch_id) = 1 THEN 0 ELSE branch_id END,
+                   span.month, sum(counted.one)::float8, sum(counted.one)::float8
+              FROM (SELECT max(month) AS month FROM span) span,
+                   (
+                    SELECT coalesce(patron.branch_id, -1) AS branch_id,
+                           (reachable.id IS NOT NULL)::int AS is_reached
+                      FROM library_patron patron
+                 LEFT JOIN %(reachable)s reachable (id) ON reachable.id = patron.id
+                     WHERE patron.company_id = %(company)s
+                       AND patron.active
+                   ) patron,
+                   LATERAL (VALUES
+                       ('patrons', 1), ('patrons_reached', patron.is_reached)
+                   ) counted (measure, one)
+          GROUP BY counted.measure, span.month, GROUPING SETS ((branch_id), ())
+            """,
+            reachable=self.env["library.consent"]._query_reachable(
+                purpose, "email", by_guardian=True
+            ),
+            company=company.id,
+        )
