@@ -4,7 +4,7 @@ from dateutil.relativedelta import relativedelta
 
 from odoo import api, fields, models
 from odoo.fields import Domain
-from odoo.tools import SQL, formatLang
+from odoo.tools import SQL, format_date, formatLang
 
 from .library_service_usage import FEWEST_PATRONS
 
@@ -117,6 +117,7 @@ class LibraryIndicatorValue(models.Model):
         compute="_compute_change",
     )
     value_text = fields.Char(string="Figure", compute="_compute_texts")
+    period_text = fields.Char(string="Twelve Months to", compute="_compute_texts")
     target_text = fields.Char(string="Target in Words", compute="_compute_texts")
 
     _cell_uniq = models.UniqueIndex(
@@ -178,9 +179,12 @@ class LibraryIndicatorValue(models.Model):
                 is_better = (value.change > 0) == (value.direction == "up")
                 value.trend = "better" if is_better else "worse"
 
-    @api.depends("value_year", "target", "unit")
+    @api.depends("value_year", "target", "unit", "month")
     def _compute_texts(self):
         for value in self:
+            value.period_text = format_date(
+                self.env, value.month, date_format="MMMM yyyy"
+            )
             value.value_text = (
                 value._format(value.value_year) if value._has_year() else "–"
             )
@@ -220,6 +224,22 @@ class LibraryIndicatorValue(models.Model):
             whole=whole,
             value=value,
         )
+
+    @api.model
+    @api.readonly
+    def formatted_read_group(self, domain, groupby=(), aggregates=(), *args, **kwargs):
+        """Leave out the groups of which no figure is told: a graph would draw a zero."""
+        groups = super().formatted_read_group(
+            domain, groupby, aggregates, *args, **kwargs
+        )
+        figures = {f"{name}:avg" for name in self._quotients} & set(aggregates)
+        if not groupby or not figures:
+            return groups
+        return [
+            group
+            for group in groups
+            if any(group[spec] not in (None, False) for spec in figures)
+        ]
 
     # ------------------------------------------------------------
     # COUNTING

@@ -596,6 +596,22 @@ class TestIndicator(LibraryCommon):
         )
         self.assertFalse(value)
 
+    def test_graph_has_a_gap_where_nothing_is_told(self):
+        """In the first year there is no figure of twelve months."""
+        self._use_a_year()
+        self._populate(10)
+        self._count()
+        groups = self.env["library.indicator.value"].formatted_read_group(
+            [
+                ("indicator_id", "=", self._indicator("visits_per_capita").id),
+                ("company_id", "=", self.library.id),
+                ("branch_id", "=", False),
+            ],
+            ["month:month"],
+            ["value_year:avg"],
+        )
+        self.assertEqual([group["value_year:avg"] for group in groups], [12])
+
     # ------------------------------------------------------------
     # WHO SEES WHAT
     # ------------------------------------------------------------

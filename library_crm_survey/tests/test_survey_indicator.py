@@ -41,24 +41,24 @@ class TestSurveyIndicator(SurveyResultCommon):
             ]
         )
 
-    def _answer(self, question, values, **others):
+    def _rate_library(self, question, values, **others):
         self._answer_scale(
             question, values, library_answered_on=date(2026, 4, 10), **others
         )
 
     def test_nps_is_promoters_less_detractors(self):
-        self._answer(self.nps, [10] * 6 + [7] * 2 + [0] * 4)
+        self._rate_library(self.nps, [10] * 6 + [7] * 2 + [0] * 4)
         self.assertAlmostEqual(self._tell("nps").value, 100 / 6)
         self.assertEqual(self._tell("nps").denominator, 12)
 
     def test_satisfaction_is_a_mean_and_a_share(self):
-        self._answer(self.csat, [5, 4, 4, 4, 3, 3, 2, 1, 1, 1])
+        self._rate_library(self.csat, [5, 4, 4, 4, 3, 3, 2, 1, 1, 1])
         self.assertAlmostEqual(self._tell("satisfied").value, 40)
         self.assertAlmostEqual(self._tell("satisfaction").value, 2.8)
 
     def test_fewer_than_ten_answers_are_not_told(self):
-        self._answer(self.nps, [10] * 9, library_branch_id=self.north.id)
-        self._answer(self.nps, [0], library_branch_id=self.main.id)
+        self._rate_library(self.nps, [10] * 9, library_branch_id=self.north.id)
+        self._rate_library(self.nps, [0], library_branch_id=self.main.id)
         self.assertEqual(self._tell("nps").value, 80)
         self.assertFalse(self._tell("nps", self.north))
         self.assertFalse(self._tell("nps", self.main))
