@@ -289,11 +289,10 @@ class LibraryIndicatorMeasure(models.AbstractModel):
         return SQL(
             """
             WITH present AS MATERIALIZED (
-                SELECT DISTINCT usage.patron_id, usage.branch_id,
+                SELECT usage.patron_id, usage.branch_id,
                        date_trunc('month', usage.date)::date AS month
                   FROM library_service_usage usage
-                  JOIN library_branch branch ON branch.id = usage.branch_id
-                 WHERE branch.company_id = %(company)s
+                 WHERE usage.branch_id = ANY(%(branches)s)
                    AND usage.patron_id IS NOT NULL
                    AND usage.date >= (
                            SELECT min(since) - interval '1 year' FROM span
@@ -302,6 +301,7 @@ class LibraryIndicatorMeasure(models.AbstractModel):
                    AND usage.date < (
                            SELECT max(month) + interval '1 month' FROM span
                        )
+              GROUP BY 1, 2, 3
             ),
             person AS (
                 SELECT span.month, span.since, present.patron_id,
@@ -358,7 +358,10 @@ class LibraryIndicatorMeasure(models.AbstractModel):
                        ('users_returned', 13, returned, 24, returned_year)
                    ) figure (measure, months, amount, year_months, amount_year)
             """,
-            company=company.id,
+            branches=self.env["library.branch"]
+            .with_context(active_test=False)
+            .search([("company_id", "=", company.id)])
+            .ids,
         )
 
     @api.model

@@ -313,7 +313,7 @@ class LibraryIndicatorValue(models.Model):
 
     @api.model
     def _count_months(self, company, since, months, indicators):
-        """Count indicators in months, all branches in one statement.
+        """Count indicators in months, all branches at once.
 
         Cost: one pass over what each kind of measure is made of.
 
@@ -331,6 +331,7 @@ class LibraryIndicatorValue(models.Model):
         values = {
             "company": company.id,
             "months": months,
+            "asked": indicators.ids,
             "since": since
             and fields.Date.start_of(since + relativedelta(months=1, days=-1), "month"),
             "now": fields.Datetime.now(),
@@ -360,44 +361,26 @@ class LibraryIndicatorValue(models.Model):
         queries = SQL(" UNION ALL ").join(
             SQL("(%s)", query) for query in Measure._get_queries(company, names)
         )
-        statement = SQL(
-            """
-            WITH span AS MATERIALIZED (%(span)s),
-            served AS MATERIALIZED (%(served)s),
-            figure (measure, category, branch_id, month, amount, amount_year)
-                AS MATERIALIZED (%(queries)s),
-            told AS MATERIALIZED (%(told)s),
-            counted AS MATERIALIZED (%(counted)s),
-            written AS (%(write)s)
-            DELETE FROM library_indicator_value value
-             USING span, jsonb_to_recordset(%(indicators)s::jsonb) AS asked (id int)
-             WHERE value.company_id = %(company)s
-               AND value.month = span.month
-               AND value.indicator_id = asked.id
-               AND NOT EXISTS (
-                       SELECT FROM counted
-                        WHERE counted.indicator_id = value.indicator_id
-                          AND counted.month = value.month
-                          AND counted.branch_id = coalesce(value.branch_id, 0)
-                   )
-               AND (
-                   value.indicator_id != ALL(%(lasting)s::int[])
-                   OR NOT EXISTS (
-                           SELECT FROM served
-                            WHERE served.month = value.month
-                              AND served.branch_id = coalesce(value.branch_id, 0)
-                       )
-               )
-            """,
-            span=self._query_span(values),
-            served=self._query_served(values),
-            queries=queries,
-            told=self._query_told(values),
-            counted=self._query_counted(values),
-            write=self._sql_write(values),
-            **values,
+        # Read first and write then: PostgreSQL uses one processor only for what is
+        # read by a statement that writes.
+        rows = self.env.execute_query(
+            SQL(
+                """
+                WITH span AS MATERIALIZED (%(span)s),
+                served AS MATERIALIZED (%(served)s),
+                figure (measure, category, branch_id, month, amount, amount_year)
+                    AS MATERIALIZED (%(queries)s),
+                told AS MATERIALIZED (%(told)s)
+                %(counted)s
+                """,
+                span=self._query_span(values),
+                served=self._query_served(values),
+                queries=queries,
+                told=self._query_told(values),
+                counted=self._query_counted(values),
+            )
         )
-        self.env.cr.execute(statement)
+        self.env.cr.execute(self._sql_write(values, rows))
         self._set_fiscal_years(company)
 
     def _query_span(self, values):
@@ -480,7 +463,8 @@ class LibraryIndicatorValue(models.Model):
         of them in its denominator, however small the numerator is."""
         return SQL(
             """
-            SELECT *, numerator / denominator AS value,
+            SELECT indicator_id, nullif(branch_id, 0), month, numerator, denominator,
+                   numerator / denominator AS value, numerator_year, denominator_year,
                    numerator_year / denominator_year AS value_year
               FROM (
                     SELECT asked.id AS indicator_id, served.month, served.branch_id,
@@ -538,9 +522,9 @@ class LibraryIndicatorValue(models.Model):
             **values,
         )
 
-    def _sql_write(self, values):
-        """Write what was counted. Where the rows of use are gone, what is not known any
-        more stays as it was told."""
+    def _sql_write(self, values, rows):
+        """Write what was counted, and take out what is not there any more. Where the
+        rows behind it are gone, what is not known any more stays as it was told."""
         columns = ("numerator", "denominator", "value")
         assignments = SQL(", ").join(
             SQL(
@@ -554,26 +538,63 @@ class LibraryIndicatorValue(models.Model):
             for suffix in ("", "_year")
             for column in columns
         )
+        counted = SQL(
+            """
+            SELECT *
+              FROM unnest(
+                       %s::int[], %s::int[], %s::date[], %s::float8[], %s::float8[],
+                       %s::float8[], %s::float8[], %s::float8[], %s::float8[]
+                   ) AS row (
+                       indicator_id, branch_id, month, numerator, denominator, value,
+                       numerator_year, denominator_year, value_year
+                   )
+            """,
+            *([list(column) for column in zip(*rows, strict=True)] or [[]] * 9),
+        )
         return SQL(
             """
-            INSERT INTO library_indicator_value AS figure (
-                   indicator_id, company_id, branch_id, month, numerator, denominator,
-                   value, numerator_year, denominator_year, value_year, counted_on
+            WITH counted AS MATERIALIZED (%(counted)s),
+            served AS MATERIALIZED (%(served)s),
+            written AS (
+                INSERT INTO library_indicator_value AS figure (
+                       indicator_id, branch_id, month, numerator, denominator, value,
+                       numerator_year, denominator_year, value_year, company_id,
+                       counted_on
+                       )
+                SELECT counted.*, %(company)s, %(now)s
+                  FROM counted
+           ON CONFLICT (indicator_id, company_id, COALESCE(branch_id, 0), month)
+             DO UPDATE SET %(assignments)s,
+                       counted_on = EXCLUDED.counted_on,
+                       reopened_on = CASE
+                           WHEN round(figure.value::numeric, 6)
+                                IS DISTINCT FROM round(EXCLUDED.value::numeric, 6)
+                           THEN EXCLUDED.counted_on
+                           ELSE figure.reopened_on
+                       END
+            )
+            DELETE FROM library_indicator_value figure
+             WHERE figure.company_id = %(company)s
+               AND figure.month = ANY(%(months)s)
+               AND figure.indicator_id = ANY(%(asked)s)
+               AND NOT EXISTS (
+                       SELECT FROM counted
+                        WHERE counted.indicator_id = figure.indicator_id
+                          AND counted.month = figure.month
+                          AND coalesce(counted.branch_id, 0)
+                              = coalesce(figure.branch_id, 0)
                    )
-            SELECT indicator_id, %(company)s, nullif(branch_id, 0), month, numerator,
-                   denominator, value, numerator_year, denominator_year, value_year,
-                   %(now)s
-              FROM counted
-       ON CONFLICT (indicator_id, company_id, COALESCE(branch_id, 0), month)
-         DO UPDATE SET %(assignments)s,
-                   counted_on = EXCLUDED.counted_on,
-                   reopened_on = CASE
-                       WHEN round(figure.value::numeric, 6)
-                            IS DISTINCT FROM round(EXCLUDED.value::numeric, 6)
-                       THEN EXCLUDED.counted_on
-                       ELSE figure.reopened_on
-                   END
+               AND (
+                   figure.indicator_id != ALL(%(lasting)s::int[])
+                   OR NOT EXISTS (
+                           SELECT FROM served
+                            WHERE served.month = figure.month
+                              AND served.branch_id = coalesce(figure.branch_id, 0)
+                       )
+               )
             """,
+            counted=counted,
+            served=self._query_served(values),
             assignments=assignments,
             **values,
         )
