@@ -12,7 +12,7 @@ class LibraryDemo(models.AbstractModel):
         visit = self.env.ref("library_crm_survey.survey_visit")
         if visit.user_input_ids:
             return
-        from ..demo.library_surveys import DemoSurveys
+        from ..demo.library_surveys import DemoSurveys  # noqa: PLC0415
 
         company = self.env.ref("base.main_company")
         DemoSurveys(
