@@ -172,7 +172,8 @@ USES_SQL = """
            )
 """
 USERS_SQL = """
-    SELECT person.branch_id, count(*) FILTER (WHERE now), count(*) FILTER (WHERE now_year),
+    SELECT person.branch_id, count(*) FILTER (WHERE now),
+           count(*) FILTER (WHERE now_year),
            count(*) FILTER (WHERE before), count(*) FILTER (WHERE before_year),
            count(*) FILTER (WHERE now AND before),
            count(*) FILTER (WHERE now_year AND before_year),

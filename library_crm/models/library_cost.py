@@ -25,7 +25,7 @@ class LibraryCost(models.Model):
         check_company=True,
         index="btree_not_null",
         ondelete="restrict",
-        help="Empty: of no branch in particular; it is part of the whole library's cost.",
+        help="Empty: of no branch in particular, so part of the whole library's cost.",
     )
     service_id = fields.Many2one(
         "library.service",

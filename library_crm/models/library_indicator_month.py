@@ -22,7 +22,7 @@ class LibraryIndicatorMonth(models.Model):
     month = fields.Date(required=True, readonly=True, help="Its first day.")
     uses = fields.Char(
         readonly=True,
-        help="Tells the uses that were counted from others; empty: to be counted again.",
+        help="Tells the uses that were counted from others; empty: count them again.",
     )
     counted_on = fields.Datetime(readonly=True)
     reopened_on = fields.Datetime(

@@ -228,7 +228,7 @@ class LibraryIndicatorValue(models.Model):
     @api.model
     @api.readonly
     def formatted_read_group(self, domain, groupby=(), aggregates=(), *args, **kwargs):
-        """Leave out the groups of which no figure is told: a graph would draw a zero."""
+        """Leave out the groups without a figure: a graph would draw a zero."""
         groups = super().formatted_read_group(
             domain, groupby, aggregates, *args, **kwargs
         )
