@@ -2,8 +2,8 @@ from . import controllers, models, report, wizard
 
 
 def _uninstall_hook(env):
-    """Empty the tables of use, costs and journeys first: services, branches and steps can
-    not be deleted while a row names them. What other addons refer to can not be
+    """Empty the tables of use, costs and journeys first: services, branches and steps
+    can not be deleted while a row names them. What other addons refer to can not be
     truncated without their rows."""
     env.cr.execute(
         """
