@@ -19,6 +19,7 @@
         "security/ir.model.access.csv",
         "data/library_service_data.xml",
         "data/library_indicator_data.xml",
+        "data/library_value_table_data.xml",
         "data/library_membership_reason_data.xml",
         "data/library_consent_purpose_data.xml",
         "data/crm_team_data.xml",
@@ -74,12 +75,17 @@
         "report/library_acquisition_report_views.xml",
         "report/library_acquisition_funnel_views.xml",
         "report/library_mailing_result_views.xml",
+        "report/library_value_report_views.xml",
+        "wizard/library_annual_report_views.xml",
+        "views/library_value_table_views.xml",
         "views/library_crm_menus.xml",
         "views/library_preferences_templates.xml",
         "views/library_portal_templates.xml",
         "views/library_join_templates.xml",
         "views/library_join_mail_templates.xml",
         "views/library_webhook_templates.xml",
+        "views/library_year_templates.xml",
+        "data/mailing_year_data.xml",
     ],
     "demo": [
         "demo/res_company_demo.xml",
@@ -95,6 +101,7 @@
         "demo/library_join_form_demo.xml",
         "demo/library_indicator_demo.xml",
         "demo/library_demo.xml",
+        "demo/library_value_demo.xml",
     ],
     "assets": {
         "web.assets_backend": [

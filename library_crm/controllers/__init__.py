@@ -1,1 +1,1 @@
-from . import join, mailing, portal, preferences, webhook
+from . import join, mailing, portal, preferences, webhook, year

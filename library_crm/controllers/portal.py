@@ -68,16 +68,17 @@ class LibraryPortal(CustomerPortal):
         :param str report: the external id of the report
         """
         Report = request.env["ir.actions.report"].sudo()
+        can_print = Report.get_wkhtmltopdf_state() not in ("install", "broken")
+        render = Report._render_qweb_pdf if can_print else Report._render_qweb_html
+        content, kind = render(report, record_sudo.ids)
         headers = [("Cache-Control", "no-store")]
-        if Report.get_wkhtmltopdf_state() in ("install", "broken"):
-            content, _kind = Report._render_qweb_html(report, record_sudo.ids)
-            headers.append(("Content-Type", "text/html; charset=utf-8"))
-        else:
-            content, _kind = Report._render_qweb_pdf(report, record_sudo.ids)
+        if kind == "pdf":
             headers += [
                 ("Content-Type", "application/pdf"),
                 ("Content-Disposition", f'inline; filename="{filename}"'),
             ]
+        else:
+            headers.append(("Content-Type", "text/html; charset=utf-8"))
         return request.make_response(content, headers)
 
     # ------------------------------------------------------------

@@ -58,6 +58,8 @@ from . import (
     library_service_usage_month,
     library_service_usage_stage,
     library_use_condition,
+    library_value_line,
+    library_value_table,
     link_tracker,
     mail_mail,
     mail_thread,

@@ -41,7 +41,7 @@ class LibraryPatron(models.Model):
     _USE_CHART_SERVICES = 5
 
     # The pages that a link in a mail leads to without a login, and for how long.
-    _LINK_DAYS = {"preferences": 180, "confirm": 30}
+    _LINK_DAYS = {"preferences": 180, "confirm": 30, "year": 60}
     # How often whoever asks for a link to the own page is sent one, and how many are
     # sent at once.
     _LINK_PAUSE = timedelta(hours=1)

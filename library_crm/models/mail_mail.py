@@ -1,7 +1,14 @@
+import re
+
 from markupsafe import Markup
 
 from odoo import api, fields, models, tools
 from odoo.fields import Domain
+
+#: What stands in a mailing for the page of the reader's own year. Odoo does not shorten
+#: links that end like this.
+YEAR_LINK = "/library_crm/year/view"
+YEAR_LINK_REGEX = re.compile(rf"""(href=["'])[^"']*{YEAR_LINK}(["'])""")
 
 
 class MailMail(models.Model):
@@ -139,11 +146,22 @@ class MailMail(models.Model):
                 # The button of a mail program would promise what can not be kept.
                 for header in ("List-Unsubscribe", "List-Unsubscribe-Post"):
                     mail["headers"].pop(header, None)
+            mail["body"] = self._fill_in_year_link(mail["body"], email)
             if "/library_crm/preferences/" not in (mail["body"] or ""):
                 mail["body"] = tools.mail.append_content_to_html(
                     mail["body"], self._get_library_footer(url), plaintext=False
                 )
         return mails
+
+    def _fill_in_year_link(self, body, email):
+        """Lead to the page of the reader's own year. The mail itself has no figure of
+        anybody's use: it lies in queues and mailboxes."""
+        if not body or YEAR_LINK not in body:
+            return body
+        reader = self.mailing_id.sudo()._get_library_reader(self.res_id, email)
+        return YEAR_LINK_REGEX.sub(
+            lambda match: f"{match[1]}{reader._get_link('year')}{match[2]}", body
+        )
 
     def _get_library_footer(self, url):
         patron = self.env["library.patron"].sudo()

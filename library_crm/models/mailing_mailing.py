@@ -223,16 +223,21 @@ class MailingMailing(models.Model):
             )
         )
 
-    def _get_library_preferences_url(self, res_id, email):
-        """Where whoever got the mail says what the library may write about; empty for
-        who is no patron."""
+    def _get_library_reader(self, res_id, email):
+        """The patron who reads what was sent to this address: the guardian where it is
+        about a child. None for who is no patron."""
         address = email_normalize(email, strict=False)
         patrons = self._get_library_patrons(res_id, email)
         company = self._get_library_consent_needed()["company"]
         readers = patrons.browse().union(*patrons._get_speakers().values(), patrons)
-        reader = readers.filtered(
+        return readers.filtered(
             lambda patron: patron.email_normalized == address
         ).sorted(lambda patron: patron.company_id != company)[:1]
+
+    def _get_library_preferences_url(self, res_id, email):
+        """Where whoever got the mail says what the library may write about; empty for
+        who is no patron."""
+        reader = self._get_library_reader(res_id, email)
         return reader._get_link("preferences") if reader else ""
 
     def _get_unsubscribe_url(self, email_to, res_id):

@@ -48,6 +48,14 @@ class ResCompany(models.Model):
         help="Targets and annual figures are of fiscal years. A year has the number of "
         "the calendar year in which it ends: from July 2026 on it is 2027.",
     )
+    library_value_table_id = fields.Many2one(
+        "library.value.table",
+        string="Value Table for Patrons",
+        domain="[('company_id', 'in', (id, False))]",
+        ondelete="set null",
+        help="The prices by which patrons are told what their use was worth. Empty: "
+        "they are told how much they used.",
+    )
 
     _library_minor_age_plausible = models.Constraint(
         "CHECK (library_minor_age BETWEEN 0 AND 25)",

@@ -4,4 +4,5 @@ from . import (
     library_acquisition_report,
     library_journey_result,
     library_mailing_result,
+    library_value_report,
 )

@@ -1,6 +1,7 @@
 from . import (
     test_access,
     test_acquisition_report,
+    test_annual_report,
     test_connector_counter,
     test_connector_http,
     test_connector_koha,
@@ -41,5 +42,7 @@ from . import (
     test_segment,
     test_tours,
     test_usage_month,
+    test_value,
     test_webhook,
+    test_year,
 )

@@ -12,6 +12,7 @@ ROLES = ("desk", "marketing", "manager", "employee", "portal")
 RIGHTS = {
     "library.acquisition.funnel": ("r", "r", "r", "", ""),
     "library.acquisition.report": ("r", "r", "r", "", ""),
+    "library.annual.report": ("", "rwc", "rwc", "", ""),
     "library.branch": ("r", "r", "rwcu", "", "r"),
     "library.cluster": ("r", "r", "rwcu", "", ""),
     "library.consent": ("rc", "r", "rc", "", "r"),
@@ -67,6 +68,9 @@ RIGHTS = {
     "library.service.usage.stage": ("", "", "", "", ""),
     "library.usage.log": ("rwc", "", "rwc", "", ""),
     "library.use.condition": ("r", "rwcu", "rwcu", "", ""),
+    "library.value.line": ("r", "r", "rwcu", "", ""),
+    "library.value.report": ("r", "r", "r", "", ""),
+    "library.value.table": ("r", "r", "rwcu", "", ""),
     "crm.lead": ("rwc", "rwc", "rwcu", "", ""),
     # Odoo's own, which requests and mailings need. What employees read is Odoo's.
     "crm.lead.lost": ("rwc", "rwc", "rwc", "", ""),

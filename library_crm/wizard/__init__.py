@@ -1,5 +1,6 @@
 from . import (
     base_partner_merge,
+    library_annual_report,
     library_consent_import,
     library_data_preview,
     library_journey_forecast,

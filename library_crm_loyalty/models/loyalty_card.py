@@ -78,13 +78,6 @@ class LoyaltyCard(models.Model):
         ondelete="set null",
     )
     library_perks = fields.Text(related="library_tier_id.perks", string="Perks")
-    library_reader_id = fields.Many2one(
-        "res.partner",
-        string="Reads the Mails",
-        compute="_compute_library_reader_id",
-        compute_sudo=True,
-        help="The holder; of a child's card the guardian.",
-    )
     library_tier_until = fields.Date(
         string="Keeps the Tier until",
         readonly=True,
@@ -173,13 +166,6 @@ class LoyaltyCard(models.Model):
                 card.is_library
                 and fields.Date.context_today(card.with_company(card.company_id))
             )
-
-    @api.depends("library_patron_id", "partner_id")
-    def _compute_library_reader_id(self):
-        readers = self.library_patron_id._get_mail_recipients()
-        for card in self:
-            reader = readers.get(card.library_patron_id)
-            card.library_reader_id = reader.partner_id if reader else card.partner_id
 
     @api.depends("program_id.program_type")
     def _compute_is_library(self):

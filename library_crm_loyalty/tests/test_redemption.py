@@ -342,34 +342,6 @@ class TestRedemption(LoyaltyCommon):
         self.env["library.consent"]._record(self.amal, news, state="withdrawn")
         self.assertEqual(mail.state, "cancel", "It waited in the queue")
 
-    def test_guardian_is_told_that_a_voucher_of_a_child_ends(self):
-        child = self.env["library.patron"].create(
-            {
-                "name": "Noor Idris",
-                "company_id": self.library.id,
-                "birth_date": self.today - timedelta(days=3000),
-                "guardian_id": self.amal.id,
-            }
-        )
-        card = self._join(child)
-        self._use(self.today, patron=child)
-        news = self.env.ref("library_crm.library_consent_purpose_news")
-        self.env["library.consent"]._record(child, news)
-        voucher = self.bag._issue(card)
-        voucher.write(
-            {
-                "issued_on": self.today - timedelta(days=25),
-                "expires_on": self.today + timedelta(days=5),
-            }
-        )
-        voucher._warn(self.today)
-        mail = self.env["mail.mail"].search(
-            [("model", "=", "loyalty.card"), ("res_id", "=", card.id)]
-        )
-        self.assertEqual(mail.recipient_ids, self.amal.partner_id)
-        self.assertIn("Noor Idris", mail.body_html)
-        self.assertIn(self.amal.name, mail.body_html)
-
     # Who sees it
 
     def test_redemptions_of_other_libraries_and_branches_are_not_seen(self):

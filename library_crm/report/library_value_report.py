@@ -1,0 +1,274 @@
+from odoo import fields, models
+from odoo.tools import SQL
+
+
+class LibraryValueReport(models.Model):
+    """What the use of services was worth, by each table of prices, beside what it cost:
+    a row for a month, branch, service and table.
+
+    The tables tell the same uses at different prices, so figures of several are never
+    added up: put the tables side by side. A service that a table has no price for is
+    counted, and has no value. Costs are turned into the currency of the table at the
+    rate of the end of the month; where there is no rate they are not told. The return
+    compares only what has both: the value of a month (and branch, or service) for
+    which no cost was entered does not go into it.
+    """
+
+    _name = "library.value.report"
+    _description = "Value of Use"
+    _inherit = "library.ratio.mixin"
+    _auto = False
+    _order = "month desc, branch_id, service_id, table_id, id"
+    _rec_name = "service_id"
+    _ratios = {"value_rate": ("compared_value", "cost")}
+    #: What is said of one table only.
+    _FIGURES = ("quantity", "unpriced", "value", "compared_value", "cost", "value_rate")
+    _depends = {
+        "library.cost": [
+            *("branch_id", "company_amount", "company_id", "date_from", "date_to"),
+            *("service_category", "service_id"),
+        ],
+        "library.patron.category": ["kind"],
+        "library.service": ["category"],
+        "library.service.usage.month": [
+            *("branch_id", "company_id", "month", "patron_category_id", "quantity"),
+            "service_id",
+        ],
+        "library.value.line": [
+            *("audience", "category", "service_id", "table_id", "unit_value"),
+            "units_per_use",
+        ],
+        "library.value.table": ["active", "company_id", "currency_id"],
+        "res.company": ["currency_id"],
+        "res.currency.rate": ["company_id", "currency_id", "name", "rate"],
+    }
+
+    table_id = fields.Many2one(
+        "library.value.table", string="Value Table", readonly=True
+    )
+    currency_id = fields.Many2one("res.currency", readonly=True)
+    company_id = fields.Many2one("res.company", string="Library", readonly=True)
+    branch_id = fields.Many2one(
+        "library.branch", readonly=True, help="Empty: costs of the whole library."
+    )
+    service_id = fields.Many2one(
+        "library.service", readonly=True, help="Empty: costs of all services."
+    )
+    category = fields.Selection(
+        lambda self: (
+            self.env["library.service"]
+            ._fields["category"]
+            ._description_selection(self.env)
+        ),
+        string="Kind of Service",
+        readonly=True,
+    )
+    month = fields.Date(readonly=True)
+    quantity = fields.Integer(string="Uses", readonly=True)
+    unpriced = fields.Integer(
+        string="Uses without a Price",
+        readonly=True,
+        help="Of services that the table has no price for: their value is not told.",
+    )
+    value = fields.Monetary(readonly=True)
+    compared_value = fields.Monetary(
+        string="Value Compared with Cost",
+        readonly=True,
+        help="That of months, branches and services for which a cost was entered.",
+    )
+    cost = fields.Monetary(
+        readonly=True, help="In the currency of the table; empty: there is no rate."
+    )
+    value_rate = fields.Float(
+        string="Return (%)",
+        digits=(16, 0),
+        readonly=True,
+        aggregator="avg",
+        help="Value for a hundred spent, where both are known.",
+    )
+
+    def _read_group_select(self, aggregate_spec, query):
+        expression = super()._read_group_select(aggregate_spec, query)
+        if aggregate_spec.partition(":")[0] not in self._FIGURES:
+            return expression
+        table = self._field_to_sql(self._table, "table_id", query)
+        return SQL("CASE WHEN MIN(%s) = MAX(%s) THEN %s END", table, table, expression)
+
+    @property
+    def _table_query(self):
+        """Cost: one pass over the roll-up of use, whatever the number of uses."""
+        return SQL(
+            """
+            WITH spent AS MATERIALIZED (%(costs)s),
+            price AS MATERIALIZED (%(prices)s),
+            used AS MATERIALIZED (
+                SELECT figure.month, figure.company_id, figure.branch_id,
+                       figure.service_id, service.category, %(audience)s AS audience,
+                       sum(figure.quantity) AS quantity
+                  FROM library_service_usage_month figure
+                  JOIN library_service service ON service.id = figure.service_id
+             LEFT JOIN library_patron_category category
+                    ON category.id = figure.patron_category_id
+              GROUP BY 1, 2, 3, 4, 5, 6
+            ),
+            part AS (
+                SELECT used.month, used.company_id, used.branch_id, used.service_id,
+                       used.category, price.table_id, used.quantity,
+                       CASE WHEN price.price IS NULL THEN used.quantity ELSE 0 END
+                           AS unpriced,
+                       used.quantity * price.price AS value,
+                       NULL::numeric AS amount
+                  FROM used
+                  JOIN price
+                    ON price.service_id = used.service_id
+                   AND price.audience IS NOT DISTINCT FROM used.audience
+             UNION ALL
+                SELECT spent.month, spent.company_id, spent.branch_id,
+                       spent.service_id, spent.category, value_table.id, 0, 0, NULL,
+                       spent.amount
+                  FROM spent
+            CROSS JOIN library_value_table value_table
+                 WHERE value_table.active
+            ),
+            cell AS (
+                SELECT part.month, part.company_id, part.branch_id, part.service_id,
+                       part.category, part.table_id, value_table.currency_id,
+                       sum(part.quantity)::int AS quantity,
+                       sum(part.unpriced)::int AS unpriced,
+                       sum(part.value) AS value,
+                       sum(part.amount) AS amount
+                  FROM part
+                  JOIN library_value_table value_table
+                    ON value_table.id = part.table_id
+                   AND (value_table.company_id IS NULL
+                        OR value_table.company_id = part.company_id)
+              GROUP BY part.month, part.company_id, part.branch_id, part.service_id,
+                       part.category, part.table_id, value_table.id
+            ),
+            told AS (
+                SELECT cell.*, cell.amount * rate.rate AS cost,
+                       CASE WHEN rate.rate IS NOT NULL AND (%(has_cost)s)
+                            THEN cell.value
+                        END AS compared_value
+                  FROM cell
+             LEFT JOIN (%(rates)s) rate
+                    ON rate.company_id = cell.company_id
+                   AND rate.currency_id = cell.currency_id
+                   AND rate.month = cell.month
+            )
+            SELECT row_number() OVER (
+                       ORDER BY month, company_id, table_id, branch_id, category,
+                                service_id
+                   ) AS id,
+                   month, company_id, branch_id, service_id, category, table_id,
+                   currency_id, quantity, unpriced, value, compared_value, cost,
+                   %(ratios)s
+              FROM told
+            """,
+            costs=self._query_costs(),
+            prices=self.env["library.value.table"]._sql_prices(),
+            audience=self.env["library.value.table"]._sql_audience(SQL("category")),
+            has_cost=self._sql_has_cost(),
+            rates=self._query_rates(),
+            ratios=self._sql_ratios(),
+        )
+
+    def _query_costs(self):
+        """What was spent by month, each day its part, up to today.
+
+        :return: a query of month, company_id, branch_id, service_id, category and
+            amount in the library's currency
+        :rtype: odoo.tools.SQL
+        """
+        return SQL(
+            """
+            SELECT month.start::date AS month, cost.company_id, cost.branch_id,
+                   cost.service_id,
+                   coalesce(service.category, cost.service_category) AS category,
+                   sum(
+                       cost.company_amount
+                       * (1 + LEAST(
+                                  cost.date_to, CURRENT_DATE,
+                                  (month.start + interval '1 month - 1 day')::date
+                              )
+                            - GREATEST(cost.date_from, month.start::date))
+                       / (1 + cost.date_to - cost.date_from)
+                   ) AS amount
+              FROM library_cost cost
+         LEFT JOIN library_service service ON service.id = cost.service_id
+        CROSS JOIN LATERAL generate_series(
+                       date_trunc('month', cost.date_from::timestamp),
+                       LEAST(cost.date_to, CURRENT_DATE)::timestamp,
+                       interval '1 month'
+                   ) month (start)
+          GROUP BY 1, 2, 3, 4, 5
+            """
+        )
+
+    def _sql_has_cost(self):
+        """Whether a cost was entered that covers a cell: of its service, of the kind of
+        service or of all, and of its branch or of all. Written so that PostgreSQL looks
+        it up in a hash."""
+        covers = []
+        for places in (["branch_id"], []):
+            for services in (["service_id"], ["category"], []):
+                told = places + services
+                untold = {"branch_id", "service_id", "category"} - set(told)
+                if services == ["service_id"]:
+                    untold.remove("category")  # It has that of the service.
+                names = ["month", "company_id", *told]
+                conditions = [
+                    SQL("%s IS NOT NULL", SQL.identifier(name)) for name in told
+                ]
+                conditions += [
+                    SQL("%s IS NULL", SQL.identifier(name)) for name in sorted(untold)
+                ]
+                covers.append(
+                    SQL(
+                        "(%s) IN (SELECT %s FROM spent WHERE %s)",
+                        SQL(", ").join(SQL.identifier("cell", name) for name in names),
+                        SQL(", ").join(map(SQL.identifier, names)),
+                        SQL(" AND ").join(conditions),
+                    )
+                )
+        return SQL(" OR ").join(covers)
+
+    def _query_rates(self):
+        """By how much a cost in the library's currency is to be multiplied to have it
+        in that of a table, for each month with costs. Of another currency than the
+        library's, the rate must have been entered: Odoo would else take it for 1."""
+        return SQL(
+            """
+            SELECT need.company_id, need.currency_id, need.month,
+                   CASE WHEN need.currency_id = need.company_currency_id THEN 1
+                        ELSE wanted.rate / coalesce(given.rate, 1)
+                    END AS rate
+              FROM (
+                    SELECT DISTINCT spent.month, spent.company_id,
+                           company.currency_id AS company_currency_id,
+                           split_part(company.parent_path, '/', 1)::int AS root_id,
+                           value_table.currency_id
+                      FROM spent
+                      JOIN res_company company ON company.id = spent.company_id
+                CROSS JOIN library_value_table value_table
+                   ) need
+         LEFT JOIN LATERAL (%(wanted)s) wanted ON TRUE
+         LEFT JOIN LATERAL (%(given)s) given ON TRUE
+            """,
+            wanted=self._query_rate(SQL("need.currency_id")),
+            given=self._query_rate(SQL("need.company_currency_id")),
+        )
+
+    def _query_rate(self, currency):
+        return SQL(
+            """
+            SELECT rate.rate
+              FROM res_currency_rate rate
+             WHERE rate.currency_id = %s
+               AND (rate.company_id IS NULL OR rate.company_id = need.root_id)
+               AND rate.name < need.month + interval '1 month'
+          ORDER BY rate.company_id, rate.name DESC
+             LIMIT 1
+            """,
+            currency,
+        )
