@@ -11,6 +11,7 @@ from . import (
     test_loyalty_journey,
     test_loyalty_report,
     test_loyalty_rule,
+    test_loyalty_translation,
     test_merge_and_erase,
     test_points_portal,
     test_redemption,
