@@ -10,7 +10,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 PATRONS = 450
 #: Patrons who agreed to surveys, in a library of their own, and two rounds for them.
 MAKE = f"""
-env.cr.execute("DELETE FROM mailing_trace")
+env.cr.execute("DELETE FROM mailing_trace; DELETE FROM library_survey_invitation")
 library = env["res.company"].create({{"name": "Fault Library"}})
 env["mail.mail"].search([]).unlink()
 branch = env["library.branch"].create(
