@@ -1,3 +1,5 @@
+# What others inherit comes first.
+from . import library_indicator_source_mixin  # isort: split
 from . import (
     crm_lead,
     crm_lost_reason,

@@ -8,6 +8,7 @@ class LibraryCost(models.Model):
     period, so that a year's subscription costs each month its share."""
 
     _name = "library.cost"
+    _inherit = ["library.indicator.source.mixin"]
     _description = "Cost"
     _order = "date_from desc, id desc"
     _check_company_auto = True
@@ -105,25 +106,5 @@ class LibraryCost(models.Model):
                     )
                 )
 
-    @api.model_create_multi
-    def create(self, vals_list):
-        costs = super().create(vals_list)
-        costs._touch_months()
-        return costs
-
-    def write(self, vals):
-        self._touch_months()
-        result = super().write(vals)
-        self._touch_months()
-        return result
-
-    def unlink(self):
-        self._touch_months()
-        return super().unlink()
-
-    def _touch_months(self):
-        """The figures of the period are counted again in the night."""
-        for cost in self:
-            self.env["library.indicator.month"].sudo()._touch(
-                cost.company_id, cost.date_from, cost.date_to
-            )
+    def _get_touched_period(self):
+        return self.date_from, self.date_to

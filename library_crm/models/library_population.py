@@ -1,6 +1,6 @@
 from datetime import date
 
-from odoo import api, fields, models
+from odoo import fields, models
 
 
 class LibraryPopulation(models.Model):
@@ -8,6 +8,7 @@ class LibraryPopulation(models.Model):
     holds until the figure of a later year. Figures per person are divided by it."""
 
     _name = "library.population"
+    _inherit = ["library.indicator.source.mixin"]
     _description = "People to Be Served"
     _order = "year desc, branch_id, id"
     _rec_name = "year"
@@ -53,26 +54,6 @@ class LibraryPopulation(models.Model):
         "CHECK (year BETWEEN 1900 AND 2200)", "Year: a year is expected, e.g. 2026."
     )
 
-    @api.model_create_multi
-    def create(self, vals_list):
-        populations = super().create(vals_list)
-        populations._touch_months()
-        return populations
-
-    def write(self, vals):
-        self._touch_months()
-        result = super().write(vals)
-        self._touch_months()
-        return result
-
-    def unlink(self):
-        self._touch_months()
-        return super().unlink()
-
-    def _touch_months(self):
-        """The figures since that year are counted again in the night."""
-        for population in self:
-            company = population.company_id
-            self.env["library.indicator.month"].sudo()._touch(
-                company, date(population.year, 1, 1), company._get_library_today()
-            )
+    def _get_touched_period(self):
+        """The number holds until there is another one."""
+        return date(self.year, 1, 1), self.company_id._get_library_today()
