@@ -139,10 +139,39 @@ def detect(file, sheet="", kind=None):
     return guess
 
 
+def find_table(file):
+    """Where in a text file a table begins.
+
+    :return: the beginning of the file in whole lines, in what it is written, the line
+        that names the columns, and what parts them
+    :rtype: tuple[bytes, EncodingGuess, int, str]
+    :raise FileError: if it is empty
+    """
+    head = file.read(_HEAD)
+    if len(head) == _HEAD:
+        # The last line is not whole.
+        head = head[: head.rfind(b"\n") + 1] or head
+    encoding = guess_encoding(head)
+    stream = as_utf8(io.BytesIO(head), encoding.encoding)
+    lines = [line.decode() for line in itertools.islice(stream, _HEADER_LINES)]
+    if not any(line.strip() for line in lines):
+        raise FileError("empty")
+    header_line, delimiter = max(
+        (_find_header(lines, mark) for mark in DELIMITERS),
+        key=lambda found: _rate_header(lines, *found),
+    )
+    return head, encoding, header_line, delimiter
+
+
+def find_header_in_book(book, sheet=""):
+    """The line of a sheet that names its columns."""
+    lines = list(itertools.islice(book.open(sheet, 1), _HEADER_LINES))
+    return _find_header([line.decode() for line in lines], ",")[0]
+
+
 def _detect_workbook(file, sheet, kind):
     book = Book(file)
-    lines = list(itertools.islice(book.open(sheet, 1), _HEADER_LINES))
-    header_line, __ = _find_header([line.decode() for line in lines], ",")
+    header_line = find_header_in_book(book, sheet)
     numbers = []
     stream = book.open(sheet, header_line, numbers)
     guess = _look(stream, header_line, ",", kind)
@@ -165,19 +194,7 @@ def _detect_workbook(file, sheet, kind):
 
 
 def _detect_text(file, kind):
-    head = file.read(_HEAD)
-    if len(head) == _HEAD:
-        # The last line is not whole.
-        head = head[: head.rfind(b"\n") + 1] or head
-    encoding = guess_encoding(head)
-    stream = as_utf8(io.BytesIO(head), encoding.encoding)
-    lines = [line.decode() for line in itertools.islice(stream, _HEADER_LINES)]
-    if not any(line.strip() for line in lines):
-        raise FileError("empty")
-    header_line, delimiter = max(
-        (_find_header(lines, mark) for mark in DELIMITERS),
-        key=lambda found: _rate_header(lines, *found),
-    )
+    head, encoding, header_line, delimiter = find_table(file)
     stream = as_utf8(io.BytesIO(head), encoding.encoding)
     guess = _look(stream, header_line, delimiter, kind)
     guess.encoding = guess.mapping.encoding = encoding.encoding

@@ -220,9 +220,9 @@ class Mapping:
                 if not isinstance(column, str) or not column.strip():
                     yield MappingError("type", place, str(column), "str")
                     continue
-                if _get_cell_name(column) in seen:
+                if get_cell_name(column) in seen:
                     yield MappingError("repeated_column", place, column)
-                seen.add(_get_cell_name(column))
+                seen.add(get_cell_name(column))
                 if thing := get_forbidden(column, self.kind, name):
                     yield MappingError("forbidden_column", place, column, thing)
 
@@ -262,14 +262,14 @@ class Mapping:
         """
         used = tuple(
             dict.fromkeys(
-                _get_cell_name(column)
+                get_cell_name(column)
                 for columns in self.columns.values()
                 for column in columns
             )
         )
         forbidden = tuple(
             dict.fromkeys(
-                _get_cell_name(name)
+                get_cell_name(name)
                 for name in names
                 if name and get_forbidden(name, self.kind)
             )
@@ -283,7 +283,58 @@ class Mapping:
         )
 
 
-class MappedFormat(TableFormat):
+class PlacedFormat(TableFormat):
+    """A file, CSV, TSV or XLSX, whose header stands on a line of its own and which is
+    read by names of columns that somebody has chosen.
+
+    :param str delimiter: what parts its columns; empty: the header tells
+    :param str encoding: one of ``ENCODINGS``
+    :param str sheet: of a workbook; empty: the first one
+    :param int header_line: the line with the names of the columns
+    """
+
+    def __init__(self, delimiter="", encoding="utf-8", sheet="", header_line=1):
+        self._delimiter = delimiter
+        self._encoding = encoding
+        self._sheet = sheet
+        self._header_line = header_line
+
+    def get_layout(self, names=()):
+        """The layout of a file with these columns: every one that is used has to be
+        there.
+
+        :rtype: Layout
+        """
+        raise NotImplementedError
+
+    def clean(self, source, target):
+        with _shifted(self._header_line - 1):
+            return super().clean(source, target)
+
+    def rows(self, file):
+        skipped = self._header_line - 1
+        with _shifted(skipped):
+            for row in super().rows(file):
+                yield row._replace(line=row.line + skipped) if skipped else row
+
+    def _open(self, file):
+        """The file as UTF-8 text that begins with the header, its layout, and the
+        encoding that it had."""
+        delimiter, encoding = self._delimiter, self._encoding
+        if is_workbook(file):
+            stream = Book(file).open(self._sheet, self._header_line)
+            delimiter, encoding = "", "utf-8"
+        else:
+            stream = as_utf8(file, encoding)
+        for __ in range(self._header_line - 1):
+            stream.readline()
+        header = stream.readline()
+        names = _split_by_columns(header.decode(), delimiter, self.get_layout().used)
+        stream = open_stream(itertools.chain([header], stream))
+        return stream, self.get_layout(names), encoding.upper()
+
+
+class MappedFormat(PlacedFormat):
     """A file, CSV, TSV or XLSX, as a mapping says.
 
     The values are those of ``KohaPatrons`` or ``KohaStatistics``: see there. A
@@ -295,21 +346,17 @@ class MappedFormat(TableFormat):
 
     def __init__(self, mapping):
         mapping.check()
+        super().__init__(
+            mapping.delimiter, mapping.encoding, mapping.sheet, mapping.header_line
+        )
         self.layout = mapping.get_layout()
         self._mapping = mapping
         self._reader = (
             _PatronReader(mapping) if mapping.kind == "patrons" else _UseReader(mapping)
         )
 
-    def clean(self, source, target):
-        with _shifted(self._mapping.header_line - 1):
-            return super().clean(source, target)
-
-    def rows(self, file):
-        skipped = self._mapping.header_line - 1
-        with _shifted(skipped):
-            for row in super().rows(file):
-                yield row._replace(line=row.line + skipped) if skipped else row
+    def get_layout(self, names=()):
+        return self._mapping.get_layout(names)
 
     def convert(self, row):
         return self._reader.convert(row)
@@ -319,23 +366,6 @@ class MappedFormat(TableFormat):
 
     def get_settings(self):
         return repr(self._mapping)
-
-    def _open(self, file):
-        """The file as UTF-8 text that begins with the header, its layout, and the
-        encoding that it had."""
-        mapping = self._mapping
-        delimiter, encoding = mapping.delimiter, mapping.encoding
-        if is_workbook(file):
-            stream = Book(file).open(mapping.sheet, mapping.header_line)
-            delimiter, encoding = "", "utf-8"
-        else:
-            stream = as_utf8(file, encoding)
-        for __ in range(mapping.header_line - 1):
-            stream.readline()
-        header = stream.readline()
-        names = _split_by_columns(header.decode(), delimiter, mapping.get_layout().used)
-        stream = open_stream(itertools.chain([header], stream))
-        return stream, mapping.get_layout(names), encoding.upper()
 
 
 @contextmanager
@@ -360,7 +390,7 @@ def _split_by_columns(header, delimiter, columns):
     """
 
     def count(mark):
-        names = {_get_cell_name(name) for name in split_header(header, mark)}
+        names = {get_cell_name(name) for name in split_header(header, mark)}
         return len(names.intersection(columns))
 
     best = max(DELIMITERS, key=count)
@@ -375,12 +405,12 @@ class _Reader:
     def __init__(self, mapping):
         self._mapping = mapping
         self._written = {
-            _get_cell_name(column): column.strip()
+            get_cell_name(column): column.strip()
             for columns in mapping.columns.values()
             for column in columns
         }
         self._columns = {
-            name: tuple(_get_cell_name(column) for column in columns)
+            name: tuple(get_cell_name(column) for column in columns)
             for name, columns in mapping.columns.items()
         }
         self._codes = {
@@ -539,7 +569,7 @@ class _UseReader(_Reader):
         return int(text)
 
 
-def _get_cell_name(column):
+def get_cell_name(column):
     """The name by which ``Table`` knows a column."""
     return column.strip().lower()
 

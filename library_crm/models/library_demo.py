@@ -35,3 +35,15 @@ class LibraryDemo(models.AbstractModel):
         DemoJourneys(library).make()
         library.make_reports()
         library.name_records()
+
+    @api.model
+    def _make_peers(self):
+        """Fill the data sets of invented libraries that the demo library is compared
+        with."""
+        from ..demo.peers import make_peers  # noqa: PLC0415
+
+        for name, growth in (("earlier", 1), ("now", 1.03)):
+            peer_set = self.env.ref(f"library_crm.library_peer_set_{name}")
+            rows = make_peers(self._SEED, growth)
+            peer_set._merge(rows, {figure for row in rows for figure in row["figures"]})
+        self.env["library.peer.band"]._place()

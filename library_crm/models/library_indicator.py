@@ -63,6 +63,12 @@ class LibraryIndicator(models.Model):
         "library.indicator.target", "indicator_id", string="Targets"
     )
 
+    comparison_text = fields.Char(
+        string="Among Other Libraries",
+        compute="_compute_comparison_text",
+        help="The last fiscal year, in the library where you work.",
+    )
+
     _code_uniq = models.UniqueIndex(
         "(code)", "Indicator code: another indicator already has this code."
     )
@@ -73,6 +79,32 @@ class LibraryIndicator(models.Model):
     @api.model
     def _selection_measures(self):
         return list(self.env["library.indicator.measure"]._get_labels().items())
+
+    @api.depends_context("company")
+    def _compute_comparison_text(self):
+        last = self.env["library.peer.comparison"].search(
+            [
+                ("indicator_id", "in", self.ids),
+                ("company_id", "=", self.env.company.id),
+                ("is_latest", "=", True),
+            ]
+        )
+        values = last.value_id
+        texts = {value.indicator_id: value.comparison_text for value in values}
+        for indicator in self:
+            indicator.comparison_text = texts.get(indicator)
+
+    def action_view_comparison(self):
+        """Where the figures of the indicator stand among other libraries."""
+        self.ensure_one()
+        return {
+            **self.env["ir.actions.actions"]._for_xml_id(
+                "library_crm.library_peer_comparison_action"
+            ),
+            "name": self.name,
+            "domain": [("indicator_id", "=", self.id)],
+            "context": {},
+        }
 
     def action_view_values(self):
         """The figures of the indicator, month by month."""

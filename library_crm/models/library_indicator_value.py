@@ -119,6 +119,11 @@ class LibraryIndicatorValue(models.Model):
     value_text = fields.Char(string="Figure", compute="_compute_texts")
     period_text = fields.Char(string="Twelve Months to", compute="_compute_texts")
     target_text = fields.Char(string="Target in Words", compute="_compute_texts")
+    comparison_text = fields.Char(
+        string="Among Other Libraries",
+        compute="_compute_comparison_text",
+        help="Of a fiscal year, where a data set of libraries was imported.",
+    )
 
     _cell_uniq = models.UniqueIndex(
         "(indicator_id, company_id, COALESCE(branch_id, 0), month)",
@@ -191,6 +196,49 @@ class LibraryIndicatorValue(models.Model):
             value.target_text = (
                 value._format(value.target) if value.standing != "none" else False
             )
+
+    def _compute_comparison_text(self):
+        found = self._find_comparisons()
+        for value in self:
+            value.comparison_text = found[value].text
+
+    def _find_comparisons(self):
+        """By figure, where it stands among those of other libraries; of several data
+        sets in the one of the latest year, and then with the most libraries."""
+        Comparison = self.env["library.peer.comparison"]
+        found = dict.fromkeys(self, Comparison)
+        if year_ends := self.filtered("is_year_end"):
+            for row in Comparison.search(
+                [("value_id", "in", year_ends.ids)], order="set_year, peers"
+            ):
+                found[row.value_id] = row
+        return found
+
+    def _get_comparison(self):
+        """Where the figure stands among those of other libraries; for reports.
+
+        :return: nothing, if it is not compared; else ``percentile`` (see
+            ``library.peer.comparison``), ``peers`` (how many libraries), ``minimum``,
+            ``quartile``, ``median``, ``upper_quartile``, ``maximum``, ``band`` (its
+            name; empty: all libraries of the set), ``set`` (the record), ``set_year``,
+            and ``text``, which says it in words
+        :rtype: dict
+        """
+        self.ensure_one()
+        row = self._find_comparisons()[self]
+        if not row:
+            return {}
+        return {
+            "set": row.set_id,
+            "band": row.band_id.display_name or "",
+            **{
+                name: row[name]
+                for name in (
+                    *("percentile", "peers", "minimum", "quartile", "median"),
+                    *("upper_quartile", "maximum", "set_year", "text"),
+                )
+            },
+        }
 
     def _format(self, amount):
         if self.unit == "money":

@@ -4,5 +4,6 @@ from . import (
     library_acquisition_report,
     library_journey_result,
     library_mailing_result,
+    library_peer_comparison,
     library_value_report,
 )
