@@ -44,6 +44,7 @@
         "views/crm_lead_views.xml",
         "views/ir_actions_server_views.xml",
         "views/crm_team_views.xml",
+        "views/library_service_place_views.xml",
         "views/library_service_usage_views.xml",
         "views/library_service_usage_month_views.xml",
         "views/mailing_mailing_views.xml",

@@ -602,6 +602,29 @@ class DemoLibrary:
             values.append(trace)
         self.env["mailing.trace"].create(values)
 
+    def make_places(self):
+        """The places that programmes offered: some more than were taken."""
+        random = self.random("places")
+        months = self.env["library.service.usage.month"]._read_group(
+            [
+                ("company_id", "=", self.company.id),
+                ("service_id.indicator", "=", "attendances"),
+            ],
+            ["month:month", "branch_id", "service_id"],
+            ["quantity:sum"],
+        )
+        self.env["library.service.place"].create(
+            [
+                {
+                    "month": month,
+                    "branch_id": branch.id,
+                    "service_id": service.id,
+                    "places": 10 * round(quantity * random.uniform(1.1, 1.6) / 10 + 1),
+                }
+                for month, branch, service, quantity in months
+            ]
+        )
+
     def make_reports(self):
         """What the jobs of the night count."""
         for model in (

@@ -61,6 +61,7 @@ from . import (
     library_segment,
     library_segment_snapshot,
     library_service,
+    library_service_place,
     library_service_usage,
     library_service_usage_month,
     library_service_usage_stage,

@@ -33,6 +33,7 @@ class LibraryDemo(models.AbstractModel):
         library.make_mailing_traces()
         library.make_engagement()
         DemoJourneys(library).make()
+        library.make_places()
         library.make_reports()
         library.name_records()
 

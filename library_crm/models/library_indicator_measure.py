@@ -34,6 +34,8 @@ class LibraryIndicatorMeasure(models.AbstractModel):
             "visits": self.env._("Visits"),
             "eresource_uses": self.env._("E-resource uses"),
             "attendances": self.env._("Attendances"),
+            "attendances_placed": self.env._("Attendances where the places are known"),
+            "places": self.env._("Places offered in programmes"),
             "enquiries": self.env._("Enquiries"),
             "internet_sessions": self.env._("Internet sessions"),
             "turnaways": self.env._("E-resource turn-aways"),
@@ -74,6 +76,18 @@ class LibraryIndicatorMeasure(models.AbstractModel):
         return {*self._get_uses(), "uses", "cost"}
 
     @api.model
+    def _get_kept(self):
+        """The measures that are made of what is never deleted because of its age; a
+        hook.
+
+        :rtype: set[str]
+        """
+        return {
+            *self._get_by_category(),
+            *("population", "places", "attendances_placed"),
+        }
+
+    @api.model
     def _get_reopened(self):
         """The measures that a late load, or a cost or a population that was entered
         late, changes long after the month; a hook.
@@ -81,9 +95,8 @@ class LibraryIndicatorMeasure(models.AbstractModel):
         :rtype: set[str]
         """
         return {
-            *self._get_by_category(),
-            *("population", "active_users", "users_before", "users_kept"),
-            "users_returned",
+            *self._get_kept(),
+            *("active_users", "users_before", "users_kept", "users_returned"),
         }
 
     @api.model
@@ -108,6 +121,7 @@ class LibraryIndicatorMeasure(models.AbstractModel):
             (self._query_uses, {*self._get_uses(), "uses"}),
             (self._query_cost, {"cost"}),
             (self._query_population, {"population"}),
+            (self._query_places, {"places", "attendances_placed"}),
             (
                 self._query_users,
                 {"active_users", "users_before", "users_kept", "users_returned"},
@@ -272,6 +286,38 @@ class LibraryIndicatorMeasure(models.AbstractModel):
             branch=known(SQL("= branch.id")),
             library=known(SQL("IS NULL")),
             company=company.id,
+        )
+
+    @api.model
+    def _query_places(self, company):
+        """Places of programmes, and who came to those. Where nobody was counted, the
+        count may be yet to come: it is a gap. Cost: one pass over the places."""
+        return self._sum_up(
+            SQL(
+                """
+                SELECT counted.measure, '' AS category, place.branch_id, place.month,
+                       sum(counted.amount) AS amount
+                  FROM library_service_place place,
+                       LATERAL (
+                        SELECT sum(usage.quantity) AS attendances
+                          FROM library_service_usage_month usage
+                         WHERE usage.company_id = place.company_id
+                           AND usage.month = place.month
+                           AND usage.branch_id = place.branch_id
+                           AND usage.service_id = place.service_id
+                        HAVING sum(usage.quantity) > 0
+                       ) came,
+                       LATERAL (VALUES
+                           ('places', place.places),
+                           ('attendances_placed', came.attendances)
+                       ) counted (measure, amount)
+                 WHERE place.company_id = %s
+                   AND place.month BETWEEN (SELECT min(since) FROM span)
+                                       AND (SELECT max(month) FROM span)
+              GROUP BY counted.measure, place.branch_id, place.month
+                """,
+                company.id,
+            )
         )
 
     # ------------------------------------------------------------

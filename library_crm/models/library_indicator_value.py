@@ -372,6 +372,7 @@ class LibraryIndicatorValue(models.Model):
         Measure = self.env["library.indicator.measure"]
         names = {*indicators.mapped("numerator"), *indicators.mapped("denominator")}
         by_category = Measure._get_by_category()
+        kept = Measure._get_kept()
 
         def category(indicator, measure):
             return indicator.service_category or "" if measure in by_category else ""
@@ -390,7 +391,7 @@ class LibraryIndicatorValue(models.Model):
                 indicator.id
                 for indicator in indicators
                 if not {indicator.numerator, indicator.denominator or "population"}
-                <= {*by_category, "population"}
+                <= kept
             ],
             "indicators": json.dumps(
                 [

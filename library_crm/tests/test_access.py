@@ -71,6 +71,7 @@ RIGHTS = {
     "library.segment.overlap": ("rwc", "rwc", "rwc", "", ""),
     "library.segment.snapshot": ("r", "r", "r", "", ""),
     "library.service": ("r", "r", "rwcu", "", ""),
+    "library.service.place": ("rwc", "r", "rwcu", "", ""),
     "library.service.usage": ("rwcu", "", "rwcu", "", ""),
     "library.service.usage.month": ("r", "r", "r", "", ""),
     "library.service.usage.stage": ("", "", "", "", ""),

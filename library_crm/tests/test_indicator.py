@@ -3,7 +3,7 @@ from datetime import date, datetime
 from freezegun import freeze_time
 from psycopg2 import IntegrityError
 
-from odoo.exceptions import ValidationError
+from odoo.exceptions import AccessError, ValidationError
 from odoo.tests import tagged
 from odoo.tools import mute_logger
 
@@ -239,6 +239,166 @@ class TestIndicator(LibraryCommon):
         self._count()
         self.assertEqual(self._find("reached_with_consent").value, told)
 
+    def test_each_rate_is_what_its_formula_says(self):
+        """A month reckoned by hand; what is not here has a test of its own."""
+        self._use(date(2026, 3, 1), patrons=self.amal)
+        self._use(date(2026, 4, 2), patrons=self._join(5), quantity=2)
+        self._use(date(2026, 4, 2), self.loan, quantity=20)
+        self._use(date(2026, 4, 2), self.programme, quantity=8)
+        self._use(date(2026, 4, 2), self.eresource, quantity=50)
+        self._use(date(2026, 4, 2), self.turnaway, quantity=5)
+        self._offer(10)
+        self._populate(100)
+        for amount, service in (
+            *((930, None), (40, self.loan), (30, self.visit)),
+            *((16, self.programme), (100, self.eresource)),
+        ):
+            self._spend(
+                amount, "2026-04-01", "2026-04-30", service_id=service and service.id
+            )
+        self._count()
+        reckoned = {
+            "active_users": 5,
+            "market_penetration": 100 * 5 / 100,
+            "visits_per_capita": 10 / 100,
+            "loans_per_capita": 20 / 100,
+            "attendance_per_capita": 8 / 100,
+            "programme_fill": 100 * 8 / 10,
+            "euse_per_capita": 50 / 100,
+            "loans_per_active_user": 20 / 5,
+            "cost_per_use": 1116 / (10 + 20 + 8 + 50),
+            "cost_per_loan": 40 / 20,
+            "cost_per_visit": 30 / 10,
+            "cost_per_attendance": 16 / 8,
+            "cost_per_euse": 100 / 50,
+            "cost_per_active_user": 1116 / 5,
+            "turnaways": 5,
+            "turnaways_per_hundred": 100 * 5 / 50,
+        }
+        for code, figure in reckoned.items():
+            with self.subTest(code=code):
+                self.assertAlmostEqual(self._find(code).value, figure)
+        shipped = self.env["ir.model.data"].search(
+            [("module", "=", "library_crm"), ("model", "=", "library.indicator")]
+        )
+        tested_apart = {
+            *("user_retention", "new_users", "returned_users", "membership_renewal"),
+            *("requests_in_time", "reached_with_consent"),
+        }
+        self.assertEqual(
+            {
+                name.removeprefix("library_indicator_")
+                for name in shipped.mapped("name")
+            },
+            {*reckoned, *tested_apart},
+        )
+
+    def test_whoever_came_in_several_months_is_one_active_user_of_the_year(self):
+        self._use_a_year(2025, 4, 13)
+        patrons = self._join(6)
+        for day in (date(2025, 5, 1), date(2025, 6, 10), date(2026, 4, 10)):
+            self._use(day, patrons=patrons)
+        self._use(date(2025, 9, 10), patrons=self._join(3))
+        self._use(date(2025, 4, 30), patrons=self._join(7))
+        self._count()
+        figure = self._find("active_users")
+        self.assertEqual((figure.value, figure.value_year), (6, 9))
+
+    def test_year_is_compared_with_the_year_before_for_who_stayed_and_came_back(self):
+        self._use_a_year(2024, 4, 25)
+        before = self._join(10)
+        self._use(date(2024, 5, 1), patrons=before)
+        self._use(date(2026, 4, 30), patrons=before[:8])
+        self._use(date(2025, 7, 10), patrons=self._join(5))
+        self._use(date(2025, 7, 10), patrons=self._join(6, enrolled_on="2024-05-01"))
+        self._count()
+        self.assertAlmostEqual(self._find("user_retention").value_year, 80)
+        self.assertEqual(self._find("returned_users").value_year, 5)
+
+    def test_year_of_people_is_not_told_before_a_year_is_known(self):
+        self._use_a_year()
+        self._use(date(2025, 6, 10), patrons=self._join(6))
+        self._count()
+        self.assertFalse(self._find("active_users").denominator_year)
+
+    # ------------------------------------------------------------
+    # PLACES
+    # ------------------------------------------------------------
+
+    @classmethod
+    def _offer(cls, places, month="2026-04-01", branch=None):
+        return cls.env["library.service.place"].create(
+            {
+                "month": month,
+                "branch_id": (branch or cls.main).id,
+                "service_id": cls.programme.id,
+                "places": places,
+            }
+        )
+
+    def test_attendances_count_where_the_places_are_known(self):
+        workshop = self.programme.copy({"code": "workshop", "name": "Workshop"})
+        self._use(date(2026, 4, 2), self.programme, quantity=30)
+        self._use(date(2026, 4, 2), workshop, quantity=500)
+        self._use(date(2026, 4, 2), self.programme, self.north, quantity=10)
+        self._offer(40, "2026-04-17")
+        self._count()
+        self.assertAlmostEqual(self._find("programme_fill").value, 75)
+        self.assertAlmostEqual(self._find("programme_fill", branch=self.main).value, 75)
+        self.assertFalse(self._find("programme_fill", branch=self.north))
+        self._offer(10, branch=self.north)
+        self._count()
+        self.assertAlmostEqual(self._find("programme_fill").value, 100 * 40 / 50)
+
+    def test_programme_in_which_nobody_was_counted_is_a_gap_and_not_empty(self):
+        self._use_a_year()
+        self._use(date(2026, 4, 2), self.programme, quantity=30)
+        self._use(date(2025, 6, 2), self.programme, quantity=15)
+        self._offer(40)
+        self._offer(60, "2025-06-01")
+        self._offer(1000, "2026-03-01")
+        self._count()
+        self.assertFalse(self._find("programme_fill", date(2026, 3, 1)))
+        self.assertAlmostEqual(
+            self._find("programme_fill").value_year, 100 * (30 + 15) / (40 + 60)
+        )
+
+    def test_no_places_at_all_are_no_figure(self):
+        self._use(date(2026, 4, 2), self.programme, quantity=30)
+        self._offer(0)
+        self._count()
+        self.assertFalse(self._find("programme_fill"))
+
+    def test_places_that_are_entered_late_open_their_month(self):
+        self._use_a_year(2024, 5, 24)
+        self._use(date(2025, 6, 2), self.programme, quantity=15)
+        self._count()
+        place = self._offer(60, "2025-06-20")
+        self._count()
+        figure = self._find("programme_fill", date(2025, 6, 1))
+        self.assertAlmostEqual(figure.value, 25)
+        place.places = 30
+        self._count()
+        self.assertAlmostEqual(figure.value, 50)
+        place.unlink()
+        self._count()
+        self.assertFalse(figure.exists(), "What was entered by mistake is not kept")
+
+    def test_places_are_of_a_month_and_stand_once(self):
+        place = self._offer(5, "2026-04-17")
+        self.assertEqual(place.month, date(2026, 4, 1))
+        place.month = "2026-03-31"
+        self.assertEqual(place.month, date(2026, 3, 1))
+        with mute_logger("odoo.sql_db"), self.assertRaises(IntegrityError):
+            self._offer(6, "2026-03-02")
+
+    def test_desk_enters_the_places_of_its_branches(self):
+        Place = self.env["library.service.place"].with_user(self.desk)
+        values = {"service_id": self.programme.id, "places": 5, "month": "2026-04-01"}
+        Place.create({**values, "branch_id": self.main.id})
+        with self.assertRaises(AccessError):
+            Place.create({**values, "branch_id": self.north.id})
+
     # ------------------------------------------------------------
     # COST
     # ------------------------------------------------------------
@@ -371,6 +531,31 @@ class TestIndicator(LibraryCommon):
         self._count()
         self.assertEqual(self._find("active_users").value, 5)
 
+    def test_fewer_than_five_people_of_the_year_are_not_told(self):
+        self._use_a_year(2025, 4, 13)
+        self._use(date(2025, 4, 1), patrons=self.amal)
+        self._populate(50)
+        self._use(date(2025, 6, 2), patrons=self._join(4))
+        self._count()
+        for code in ("active_users", "market_penetration", "loans_per_active_user"):
+            with self.subTest(code=code):
+                self.assertFalse(self._find(code).denominator_year)
+        self._use(date(2025, 7, 2), patrons=self._join(1))
+        self._count()
+        self.assertEqual(self._find("active_users").value_year, 5)
+        self.assertEqual(self._find("market_penetration").value_year, 10)
+
+    def test_rate_of_people_is_told_of_five_however_few_did(self):
+        self._use(date(2026, 2, 1), patrons=self.amal)
+        patrons = self._join(9)
+        self._use(date(2026, 3, 10), patrons=patrons[:4])
+        self._use(date(2026, 4, 10), patrons=patrons[3:])
+        self._count()
+        self.assertFalse(self._find("user_retention"))
+        self._use(date(2026, 3, 11), patrons=patrons[8])
+        self._count()
+        self.assertAlmostEqual(self._find("user_retention").value, 100 * 2 / 5)
+
     def test_few_new_patrons_are_not_told_by_taking_away(self):
         """Of 14 new patrons with 3 in the north, 5 in the main branch and 6 on the
         hill, the 3 would be 14 − 5 − 6."""
@@ -407,6 +592,28 @@ class TestIndicator(LibraryCommon):
         ).uses = False
         self._count()
         self.assertEqual(before.exists().value, 6)
+
+    def test_years_of_people_outlive_the_rows_of_use(self):
+        self._use_a_year(2024, 4, 25)
+        self._use(date(2024, 4, 1), patrons=self.amal)
+        self._use(date(2025, 2, 10), patrons=self._join(6))
+        self._count()
+        before = self._find("active_users", date(2025, 4, 1))
+        self.assertEqual(before.value_year, 6)
+        self.env.cr.execute(
+            "DELETE FROM library_service_usage WHERE date < '2026-01-01'"
+        )
+        self._populate(10)
+        self.env["library.indicator.month"].search(
+            [("company_id", "=", self.library.id)]
+        ).uses = False
+        self._count()
+        self.assertEqual(before.value_year, 6)
+        self.assertEqual(
+            self._find("visits_per_capita", date(2025, 4, 1)).value_year,
+            120 / 10 + 6 / 10,
+            "What is made of the roll-up is counted again",
+        )
 
     def test_late_use_opens_its_month_and_the_years_it_is_part_of(self):
         self._use_a_year(2024, 5, 24)
@@ -554,6 +761,21 @@ class TestIndicator(LibraryCommon):
         self.assertEqual(
             self._find("visits_per_capita", branch=self.main).standing, "none"
         )
+
+    def test_target_of_a_branch_is_compared_with_that_branch(self):
+        self._use_a_year()
+        self._use_a_year(branch=self.north)
+        self._populate(10, branch=self.main)
+        self._populate(20, branch=self.north)
+        self._aim("visits_per_capita", 8, 2026, self.main)
+        self._aim("visits_per_capita", 8, 2026, self.north)
+        self._aim("visits_per_capita", 1, 2025, self.north)
+        self._count()
+        found = {
+            branch: self._find("visits_per_capita", branch=branch).standing
+            for branch in (self.main, self.north)
+        }
+        self.assertEqual(found, {self.main: "met", self.north: "missed"})
 
     def test_change_is_from_the_year_before(self):
         self._use_a_year(2024, 5, 24)
