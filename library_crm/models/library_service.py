@@ -60,11 +60,6 @@ class LibraryService(models.Model):
         default="none",
         help="The indicator (in the style of ISO 11620) that a use counts for.",
     )
-    currency_id = fields.Many2one(
-        "res.currency", default=lambda self: self.env.company.currency_id
-    )
-    unit_value = fields.Monetary(help="What a person would pay elsewhere for one use.")
-    unit_cost = fields.Monetary(help="What one use costs the library.")
     logged_at_desk = fields.Boolean(
         default=True, help="Staff may log a use of it by hand."
     )
@@ -72,8 +67,4 @@ class LibraryService(models.Model):
     _code_company_uniq = models.UniqueIndex(
         "(code, COALESCE(company_id, 0))",
         "Service code: another service already has this code.",
-    )
-    _values_not_negative = models.Constraint(
-        "CHECK (unit_value >= 0 AND unit_cost >= 0)",
-        "Unit value and unit cost: they can not be below zero.",
     )

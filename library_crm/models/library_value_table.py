@@ -69,11 +69,26 @@ class LibraryValueTable(models.Model):
             for table, values in zip(self, super().copy_data(default), strict=True)
         ]
 
+    @api.model_create_multi
+    def create(self, vals_list):
+        tables = super().create(vals_list)
+        tables._activate_currency()
+        return tables
+
     def write(self, vals):
         # A library may put a shipped set aside, but not change what it says.
         if not vals.keys() <= {"active", "sequence"}:
             self._check_own()
-        return super().write(vals)
+        result = super().write(vals)
+        if vals.keys() & {"active", "currency_id"}:
+            self._activate_currency()
+        return result
+
+    def _activate_currency(self):
+        """The browser knows the signs of active currencies only, and would show amounts
+        of another one as if they had none."""
+        currencies = self.filtered("active").currency_id
+        currencies.filtered(lambda currency: not currency.active).sudo().active = True
 
     def _check_own(self):
         """:raise UserError: if one of these came along, except while it is loaded"""
@@ -100,7 +115,8 @@ class LibraryValueTable(models.Model):
         :param patrons: ``library.patron`` of one library, as superuser
         :param datetime.date until: the first day after the year
         :return: since when, the table, rows of kind, uses and value, the sum of the
-            values; a value is None without a table or a price
+            values, and in words whose year it is and what the prices are; a value is
+            None without a table or a price
         :rtype: dict
         """
         company = patrons.company_id
@@ -145,7 +161,22 @@ class LibraryValueTable(models.Model):
             "table": table,
             "rows": rows,
             "value": sum(value or 0 for _kind, _uses, value in rows) or None,
+            "whose": len(patrons) > 1
+            and self.env._(
+                "For %(names)s together.",
+                names=", ".join(patrons.mapped("complete_name")),
+            ),
+            "prices": self.env._(
+                "Prices: %(table)s. A dash: it has no price.", table=table._say_source()
+            ),
         }
+
+    def _say_source(self):
+        """:return: the name of the table with its year and source"""
+        name = ", ".join(
+            part for part in (self.name, self.year and str(self.year)) if part
+        )
+        return f"{name} – {self.source}" if self.source else name
 
     @api.model
     def _get_kinds(self):

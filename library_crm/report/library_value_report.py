@@ -84,7 +84,9 @@ class LibraryValueReport(models.Model):
         digits=(16, 0),
         readonly=True,
         aggregator="avg",
-        help="Value for a hundred spent, where both are known.",
+        help="Value for a hundred spent, where both are known. Of a branch or a kind "
+        "of service: for what was spent on it alone; what was spent for all together "
+        "is in the total only.",
     )
 
     def _read_group_select(self, aggregate_spec, query):

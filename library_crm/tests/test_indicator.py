@@ -859,6 +859,24 @@ class TestIndicator(LibraryCommon):
                 self.assertEqual(found.branch_id, branches)
                 self.assertEqual(len(found), len(branches) + 1)
 
+    def test_cost_of_the_whole_library_is_for_all_staff(self):
+        """Money of no branch in particular is in its figures only."""
+        self._use(date(2026, 4, 2), quantity=10)
+        self._use(date(2026, 4, 2), branch=self.north, quantity=10)
+        self._spend(60, "2026-04-01", "2026-04-30")
+        self._count()
+        for user in (self.desk, self.marketing, self.manager):
+            with self.subTest(user=user.name):
+                found = self.env["library.indicator.value"].with_user(user)
+                [figure] = found.search(
+                    [
+                        ("indicator_id", "=", self._indicator("cost_per_use").id),
+                        ("month", "=", date(2026, 4, 1)),
+                    ]
+                )
+                self.assertFalse(figure.branch_id)
+                self.assertEqual(figure.value, 3)
+
     def test_job_counts_every_library(self):
         self._use(date(2026, 4, 2), quantity=10)
         self._populate(10)

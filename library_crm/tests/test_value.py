@@ -268,16 +268,56 @@ class TestValue(LibraryCommon):
         self.assertEqual(len(copied.line_ids), len(shipped.line_ids))
 
     def test_shipped_sets_have_source_currency_and_the_published_prices(self):
-        for name, price in (("massachusetts", 17), ("maine_2019", 22)):
+        for name, currency, year, book, ebook, lines in (
+            ("massachusetts", "USD", 0, 17, 15, 17),
+            ("maine_2019", "USD", 2019, 22, 10, 16),
+            ("new_zealand", "NZD", 0, 27.7, 43.15, 14),
+        ):
             table = self.env.ref(f"library_crm.library_value_table_{name}")
-            self.assertTrue(table.source and table.is_shipped)
-            self.assertEqual(table.currency_id, self.env.ref("base.USD"))
-            self.assertEqual(
-                table.line_ids.filtered(
-                    lambda line: line.service_id == self.loan and not line.audience
-                ).unit_value,
-                price,
-            )
+            with self.subTest(name):
+                self.assertTrue(table.source and table.is_shipped)
+                self.assertEqual(table.currency_id, self.env.ref(f"base.{currency}"))
+                self.assertEqual(table.year, year)
+                self.assertEqual(bool(year), "year" not in table.note)
+                self.assertEqual(len(table.line_ids), lines)
+                for code, price in (("loan", book), ("ebook", ebook)):
+                    line = table.line_ids.filtered(
+                        lambda line, code=code: (
+                            line.service_id.code == code and not line.audience
+                        )
+                    )
+                    self.assertEqual(line.unit_value, price)
+
+    def test_set_that_is_taken_up_shows_its_currency(self):
+        currency = self.env.ref("base.NZD")
+        currency.active = False
+        table = self.env.ref("library_crm.library_value_table_new_zealand")
+        self.assertFalse(table.active, "only libraries there need it")
+        table.with_user(self.manager).active = True
+        self.assertTrue(currency.active)
+        currency.active = False
+        table.with_user(self.manager).copy()
+        self.assertTrue(currency.active)
+
+    def test_value_is_told_by_service_and_period(self):
+        self._use(3)
+        self._use(5, day=date(2025, 4, 1))
+        self._use(2, day=date(2025, 4, 1), service_id=self.visit.id)
+        for criteria, uses, value in (
+            ({"month": date(2025, 3, 1)}, 3, 30),
+            ({"month": date(2025, 4, 1)}, 7, 50),
+            ({"service_id": self.loan.id}, 8, 80),
+            ({"category": "lending", "month": date(2025, 4, 1)}, 5, 50),
+        ):
+            with self.subTest(criteria):
+                self.assertEqual(
+                    self._read("quantity", "value", table=self.low, **criteria),
+                    (uses, value),
+                )
+
+    def test_prices_and_costs_have_one_place(self):
+        Service = self.env["library.service"]
+        self.assertFalse({"unit_value", "unit_cost"} & set(Service._fields))
 
     def test_price_is_of_a_service_or_of_a_category(self):
         with self.assertRaisesRegex(ValidationError, "not of both"):
