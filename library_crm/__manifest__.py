@@ -120,6 +120,9 @@
         "web.assets_backend_lazy": [
             "library_crm/static/src/gap_graph/**/*",
         ],
+        "web.report_assets_common": [
+            "library_crm/static/src/annual_report/*.scss",
+        ],
         "web.assets_tests": [
             "library_crm/static/tests/tours/**/*",
         ],

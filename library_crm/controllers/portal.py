@@ -68,8 +68,8 @@ class LibraryPortal(CustomerPortal):
         :param str report: the external id of the report
         """
         Report = request.env["ir.actions.report"].sudo()
-        can_print = Report.get_wkhtmltopdf_state() not in ("install", "broken")
-        render = Report._render_qweb_pdf if can_print else Report._render_qweb_html
+        no_pdf = Report._say_why_no_pdf()
+        render = Report._render_qweb_html if no_pdf else Report._render_qweb_pdf
         content, kind = render(report, record_sudo.ids)
         headers = [("Cache-Control", "no-store")]
         if kind == "pdf":

@@ -6,20 +6,26 @@ from dateutil.relativedelta import relativedelta
 from odoo import api, fields, models
 from odoo.exceptions import ValidationError
 from odoo.fields import Domain
-from odoo.tools import format_amount, format_date
+from odoo.tools import format_date
 from odoo.tools.misc import formatLang
+
+from ..models.library_service_usage import FEWEST_PATRONS
 
 #: How many years the trends go back.
 YEARS = 5
+#: What the page begins with: the indicator of people, and what services count for.
+HEADLINES = ("loans", "visits", "attendances")
 
 
 class LibraryAnnualReport(models.TransientModel):
     """The library's year on a few pages, for the board and the town: what was used, how
-    that has moved in five years, branches beside each other, and what it was worth by
-    each table of prices. It is read on the screen or printed.
+    that has moved in five years, whether targets were met, branches beside each other,
+    how satisfied people were, what it was worth by each table of prices, and how all
+    that was counted. It is read on the screen or printed.
 
-    All figures come from roll-ups, with the rights of whoever looks; no row of use is
-    read, so nobody can be singled out.
+    All figures come from roll-ups and snapshots, with the rights of whoever looks; no
+    row of use is read. Fewer than five uses may be those of one person, and are not
+    told; where a sum would tell them by taking away, neither is the next larger number.
     """
 
     _name = "library.annual.report"
@@ -104,20 +110,106 @@ class LibraryAnnualReport(models.TransientModel):
         """:return: what the page shows, by the names of its template; a hook"""
         self.ensure_one()
         start, end = self._get_period(self.year)
-        trends = self._read_trends()
-        values = self._read_values()
+        is_running = end >= fields.Date.context_today(self)
+        trends = self._read_trends(is_running)
+        tables = self._read_values()
+        indicators = self._read_indicators()
+        branches = [] if self.branch_id else self._read_branches()
+        names = self._get_indicator_names()
         return {
             "report": self,
+            "direction": self.env["res.lang"]
+            ._get_data(code=self.env.lang or "en_US")
+            .direction,
             "period": [format_date(self.env, day) for day in (start, end)],
-            "is_running": end >= fields.Date.context_today(self),
+            "is_running": is_running,
             "years": list(range(self.year - YEARS + 1, self.year + 1)),
+            "headlines": self._prepare_headlines(indicators, trends, tables),
+            "indicators": indicators,
             "trends": trends,
-            "tables": values,
-            "kinds": self._read_value_by_kind([row["table"] for row in values]),
-            "branches": [] if self.branch_id else self._read_branches(),
-            "indicator_names": self._get_indicator_names(),
+            "tables": tables,
+            "worth": self._say_worth(tables),
+            "kinds": self._read_value_by_kind([row["table"] for row in tables]),
+            "branches": branches,
+            "indicator_names": {
+                name: label
+                for name, label in names.items()
+                if any(row["counts"].get(name) for row in branches)
+            },
             "satisfaction": self._read_satisfaction(start, end),
+            "counted": self._say_counted([trend["key"] for trend in trends]),
         }
+
+    def _prepare_headlines(self, indicators, trends, tables):
+        """:return: the figures that the page begins with: name, figure and change"""
+        found = [
+            (indicator["name"], indicator["years"][-1], indicator["change"])
+            for indicator in indicators
+            if indicator["code"] == "active_users"
+        ]
+        by_key = {trend["key"]: trend for trend in trends}
+        found += [
+            (by_key[key]["name"], by_key[key]["years"][-1], by_key[key]["change"])
+            for key in HEADLINES
+            if key in by_key
+        ]
+        told = self._get_compared(tables)
+        if told:
+            found.append(
+                (self.env._("Value of use"), self._say_span(told, "value"), "")
+            )
+        told = [row for row in told if row["has_rate"]]
+        if told:
+            found.append(
+                (self.env._("Value for 1 spent"), self._say_span(told, "rate"), "")
+            )
+        return [
+            {
+                "name": name,
+                "value": value,
+                # Left to right, or Arabic would put the sign at the other end.
+                "change": change
+                and self.env._("%(change)s in a year", change=f"\u200e{change}\u200e"),
+            }
+            for name, value, change in found
+            if value != self._format(None)
+        ]
+
+    @api.model
+    def _get_compared(self, tables):
+        """The tables that may be named in one breath: those in the library's currency,
+        or else those in that of the first one."""
+        own = [row for row in tables if row["is_own_currency"]]
+        return own or [
+            row
+            for row in tables
+            if row["table"].currency_id == tables[0]["table"].currency_id
+        ]
+
+    @api.model
+    def _say_span(self, rows, name):
+        ends = list(dict.fromkeys((rows[0][name], rows[-1][name])))
+        return " – ".join(ends)
+
+    def _say_worth(self, tables):
+        """:return: in a sentence what the use was worth; nothing without a price"""
+        told = self._get_compared(tables)
+        if not told:
+            return ""
+        if len(told) == 1:
+            return self.env._(
+                "%(value)s by the table %(table)s.",
+                value=told[0]["value"],
+                table=told[0]["table"].name,
+            )
+        return self.env._(
+            "Between %(low)s (%(low_table)s) and %(high)s (%(high_table)s), by the "
+            "table of prices.",
+            low=told[0]["value"],
+            low_table=told[0]["table"].name,
+            high=told[-1]["value"],
+            high_table=told[-1]["table"].name,
+        )
 
     @api.model
     def _get_indicator_names(self):
@@ -128,9 +220,54 @@ class LibraryAnnualReport(models.TransientModel):
             if name != "none"
         }
 
-    def _read_trends(self):
+    def _read_indicators(self):
+        """The indicators in each of the years, with what was aimed at in the last one;
+        a year that was not counted has no figure."""
+        rows = defaultdict(dict)
+        for row in self.env["library.indicator.value"].search(
+            [
+                ("company_id", "=", self.company_id.id),
+                ("branch_id", "=", self.branch_id.id),
+                ("is_year_end", "=", True),
+                ("year", ">", self.year - YEARS),
+                ("year", "<=", self.year),
+            ]
+        ):
+            if row._has_year():
+                rows[row.indicator_id.sudo()][row.year] = row
+        return [
+            self._prepare_indicator(indicator, rows[indicator])
+            for indicator in sorted(
+                rows, key=lambda indicator: (indicator.sequence, indicator.id)
+            )
+        ]
+
+    def _prepare_indicator(self, indicator, years):
+        now = years.get(self.year)
+        standings = dict(
+            self.env["library.indicator.value"]
+            ._fields["standing"]
+            ._description_selection(self.env)
+        )
+        has_target = now and now.standing != "none"
+        return {
+            "code": indicator.code,
+            "name": indicator.name,
+            "formula": indicator.formula,
+            "years": [
+                years[year].value_text if year in years else self._format(None)
+                for year in range(self.year - YEARS + 1, self.year + 1)
+            ],
+            "change": f"{now.change:+.0f} %" if now and now.trend != "none" else "",
+            "target": now.target_text if has_target else "",
+            "standing": now.standing if has_target else "none",
+            "standing_text": standings[now.standing] if has_target else "",
+        }
+
+    def _read_trends(self, is_running):
         """What was counted in each of the years; a year of which nothing is known has
-        no figure, which is not a zero."""
+        no figure, which is not a zero. A part of a year is not compared with a whole
+        one."""
         counts = defaultdict(dict)
         for month, service, quantity in self.env[
             "library.service.usage.month"
@@ -141,23 +278,26 @@ class LibraryAnnualReport(models.TransientModel):
             years = counts[service.sudo().indicator]
             years[year] = years.get(year, 0) + quantity
         return [
-            self._prepare_trend(label, counts[name])
-            for name, label in self._get_indicator_names().items()
-            if counts[name]
+            self._prepare_trend(key, label, counts[key], is_running)
+            for key, label in self._get_indicator_names().items()
+            if counts[key]
         ]
 
-    def _prepare_trend(self, name, years):
+    def _prepare_trend(self, key, name, years, is_running):
         shown = range(self.year - YEARS + 1, self.year + 1)
         highest = max(years.values())
         now, before = years.get(self.year), years.get(self.year - 1)
-        change = now is not None and before and round(100 * (now - before) / before)
+        is_told = now and before and min(now, before) >= FEWEST_PATRONS
+        is_told = is_told and not is_running
         return {
+            "key": key,
             "name": name,
-            "value": self._format(now),
-            "change": f"{change:+d} %" if before and now is not None else "",
-            "years": [self._format(years.get(year)) for year in shown],
+            "change": f"{100 * (now - before) / before:+.0f} %" if is_told else "",
+            "years": [self._format_uses(years.get(year)) for year in shown],
             "bars": [
-                round(24 * max(years.get(year, 0), 0) / highest, 1) if highest else 0
+                round(24 * max(years.get(year, 0), 0) / highest, 1)
+                if highest >= FEWEST_PATRONS
+                else 0
                 for year in shown
             ],
         }
@@ -169,24 +309,37 @@ class LibraryAnnualReport(models.TransientModel):
             ["table_id"],
             ["value:sum", "cost:sum", "value_rate:avg", "quantity:sum", "unpriced:sum"],
         )
+        own = self.company_id.currency_id
         return sorted(
             (
-                {
-                    "table": table.sudo(),
-                    "amount": value or 0,
-                    "value": self._format_money(value, table),
-                    "cost": self._format_money(cost, table),
-                    "rate": rate
-                    and self._format_money(rate / 100, table)
-                    or self.env._("no cost entered"),
-                    "unpriced": self._format(unpriced),
-                    "quantity": self._format(quantity),
-                }
-                for table, value, cost, rate, quantity, unpriced in rows
-                if value
+                self._prepare_value(table.sudo(), *figures)
+                for table, *figures in rows
+                if figures[0] and figures[3] - figures[4] >= FEWEST_PATRONS
             ),
-            key=lambda row: (row["table"].currency_id.id, row["amount"]),
+            key=lambda row: (
+                row["table"].currency_id != own,
+                row["table"].currency_id.id,
+                row["amount"],
+            ),
         )
+
+    def _prepare_value(self, table, value, cost, rate, quantity, unpriced):
+        return {
+            "table": table,
+            "is_own_currency": table.currency_id == self.company_id.currency_id,
+            "amount": value,
+            "value": self._format_money(value, table),
+            "cost": self._format_money(cost, table),
+            "has_rate": bool(rate),
+            "rate": self._format_money(rate / 100, table)
+            if rate
+            else self.env._("no cost entered"),
+            "unpriced": self.env._(
+                "%(part)s of %(whole)s",
+                part=self._format_uses(unpriced),
+                whole=self._format_uses(quantity),
+            ),
+        }
 
     def _read_value_by_kind(self, tables):
         """Value by kind of service, the tables side by side.
@@ -202,12 +355,15 @@ class LibraryAnnualReport(models.TransientModel):
         ):
             found[kind][table.id] = value
             uses[kind] = quantity
+        hidden = self._find_hidden(uses)
         return [
             (
                 label,
-                self._format(uses[kind]),
+                self._say_fewer() if kind in hidden else self._format(uses[kind]),
                 [
-                    self._format_money(found[kind].get(table.id), table)
+                    self._format_money(
+                        kind not in hidden and found[kind].get(table.id), table
+                    )
                     for table in tables
                 ],
             )
@@ -227,14 +383,37 @@ class LibraryAnnualReport(models.TransientModel):
             counts[branch][indicator] = counts[branch].get(indicator, 0) + quantity
         if len(counts) < 2:
             return []
-        return [
-            (
-                branch.sudo().name,
+        users = {
+            row.branch_id: row.value_text
+            for row in self.env["library.indicator.value"].search(
                 [
-                    self._format(counts[branch].get(name))
-                    for name in self._get_indicator_names()
-                ],
+                    ("company_id", "=", self.company_id.id),
+                    ("branch_id", "!=", False),
+                    ("indicator_id.code", "=", "active_users"),
+                    ("is_year_end", "=", True),
+                    ("year", "=", self.year),
+                ]
             )
+            if row._has_year()
+        }
+        hidden = {
+            name: self._find_hidden(
+                {branch: of_branch.get(name) for branch, of_branch in counts.items()}
+            )
+            for name in self._get_indicator_names()
+        }
+        return [
+            {
+                "name": branch.sudo().name,
+                "users": users.get(branch, self._format(None)),
+                "counts": counts[branch],
+                "figures": {
+                    name: self._say_fewer()
+                    if branch in hidden[name]
+                    else self._format(counts[branch].get(name))
+                    for name in hidden
+                },
+            }
             for branch in sorted(
                 counts, key=lambda branch: (branch.sudo().sequence, branch.id)
             )
@@ -248,6 +427,52 @@ class LibraryAnnualReport(models.TransientModel):
         """
         return []
 
+    # ------------------------------------------------------------
+    # WORDS
+    # ------------------------------------------------------------
+
+    def _say_counted(self, keys):
+        """:return: of each of what services count for, the services that do"""
+        services = (
+            self.env["library.service"]
+            .sudo()
+            .with_context(active_test=False)
+            .search([("company_id", "in", (False, self.company_id.id))])
+            .grouped("indicator")
+        )
+        names = self._get_indicator_names()
+        return [
+            (names[key], ", ".join(services[key].mapped("name")))
+            for key in keys
+            if key in services
+        ]
+
+    @api.model
+    def _say_fewer(self):
+        return self.env._("under %(fewest)s", fewest=FEWEST_PATRONS)
+
+    @api.model
+    def _find_hidden(self, counts):
+        """Which of the parts of a sum may not be told: those of fewer than five uses,
+        and, where these together are fewer than five, the next larger one.
+
+        :param dict counts: of the parts, some of them None
+        """
+        ordered = sorted(
+            (part for part, count in counts.items() if count), key=counts.get
+        )
+        hidden = [part for part in ordered if counts[part] < FEWEST_PATRONS]
+        if hidden and sum(counts[part] for part in hidden) < FEWEST_PATRONS:
+            hidden = ordered[: len(hidden) + 1]
+        return set(hidden)
+
+    @api.model
+    def _format_uses(self, value):
+        """:return: a number of uses as text, unless it is of too few"""
+        if value and 0 < value < FEWEST_PATRONS:
+            return self._say_fewer()
+        return self._format(value)
+
     @api.model
     def _format(self, value):
         """:return: a number as text; an em dash where there is none"""
@@ -257,10 +482,32 @@ class LibraryAnnualReport(models.TransientModel):
 
     @api.model
     def _format_money(self, value, table):
+        """:return: an amount as text, of a thousand and more without what is behind the
+        decimal mark, which nobody reads"""
         if not value:
             return "—"
-        currency = table.sudo().currency_id
-        return format_amount(self.env, value, currency)
+        return formatLang(
+            self.env,
+            value,
+            currency_obj=table.sudo().currency_id,
+            rounding_unit="units" if abs(value) >= 1000 else "decimals",
+        )
+
+    # ------------------------------------------------------------
+    # ACTIONS
+    # ------------------------------------------------------------
+
+    def action_print(self):
+        """The report as PDF; where the server can not make one, the page to print."""
+        self.ensure_one()
+        report = self.env.ref("library_crm.library_annual_report_report")
+        if report._say_why_no_pdf():
+            return {
+                "type": "ir.actions.act_url",
+                "url": f"/report/html/{report.report_name}/{self.id}",
+                "target": "new",
+            }
+        return report.report_action(self)
 
     def action_explore(self):
         """Open the value of the year to be grouped at will."""

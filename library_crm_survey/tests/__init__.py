@@ -1,5 +1,6 @@
 from . import (
     test_access,
+    test_survey_annual_report,
     test_survey_anonymous,
     test_survey_answer,
     test_survey_dashboard,

@@ -1,1 +1,1 @@
-from . import library_survey_overview, survey_invite
+from . import library_annual_report, library_survey_overview, survey_invite
