@@ -4,6 +4,7 @@ from . import (
     crm_lead,
     crm_lost_reason,
     crm_team,
+    digest_digest,
     ir_actions_report,
     ir_actions_server,
     ir_attachment,

@@ -17,6 +17,7 @@ from . import (
     test_data_load_patrons,
     test_data_source,
     test_demo,
+    test_digest,
     test_engagement,
     test_formats_counter,
     test_formats_detect,

@@ -9,27 +9,12 @@ from odoo.addons.spreadsheet.utils.validate_data import (
 )
 
 
-class ShowsFigures:
-    """What a dashboard of a library, and the figures beside it in the digest, promise.
-    To be put before a test class with the users of ``LibraryCommon``."""
+class TellsInDigest:
+    """What figures of a library in the digest promise. To be put before a test class
+    with the users of ``LibraryCommon``."""
 
-    #: External id of the dashboard, and the models that it asks.
-    dashboard_xmlid = None
-    dashboard_models = ()
-    #: How many charts lead into a list.
-    chart_count = 0
     #: The fields of the digest that are switched on.
     kpis = ()
-
-    @classmethod
-    def setUpClass(cls):
-        super().setUpClass()
-        cls.dashboard = cls.env.ref(cls.dashboard_xmlid)
-        cls.today = fields.Date.today()
-
-    def _is_figure(self, model, measure):
-        """Whether a measure of a pivot is a figure that the model adds up rightly."""
-        raise NotImplementedError
 
     def _kpis(self, user):
         """The figures of the digest for a user: a day, a week, a month."""
@@ -44,6 +29,30 @@ class ShowsFigures:
             kpi["kpi_name"]: [kpi[f"kpi_col{n}"].get("value") for n in (1, 2, 3)]
             for kpi in digest._compute_kpis(self.library, user)
         }
+
+    def test_digest_of_others_has_no_figures_of_the_library(self):
+        self.assertEqual(self._kpis(self.employee), {})
+
+
+class ShowsFigures(TellsInDigest):
+    """What a dashboard of a library, and the figures beside it in the digest, promise.
+    To be put before a test class with the users of ``LibraryCommon``."""
+
+    #: External id of the dashboard, and the models that it asks.
+    dashboard_xmlid = None
+    dashboard_models = ()
+    #: How many charts lead into a list.
+    chart_count = 0
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.dashboard = cls.env.ref(cls.dashboard_xmlid)
+        cls.today = fields.Date.today()
+
+    def _is_figure(self, model, measure):
+        """Whether a measure of a pivot is a figure that the model adds up rightly."""
+        raise NotImplementedError
 
     def test_dashboard_names_fields_and_menus_that_are_there(self):
         data = json.loads(self.dashboard.spreadsheet_data)
@@ -77,6 +86,3 @@ class ShowsFigures:
         ):
             dashboard = self.dashboard.with_user(user)
             self.assertEqual(dashboard.has_access("read"), expected, user.login)
-
-    def test_digest_of_others_has_no_figures_of_the_library(self):
-        self.assertEqual(self._kpis(self.employee), {})
