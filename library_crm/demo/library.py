@@ -21,6 +21,10 @@ NAMED = [
     ("library_patron_child_1", "CHILD", "child", 9),
     ("library_patron_child_2", "YA", "young", 14),
 ]
+#: How far back the figures by month go: further than the rows that they are made of.
+YEARS_OF_FIGURES = 5
+#: How much of a year's use there was in the year before.
+GROWTH = 0.96
 STATES_BY_RHYTHM = {
     "steady": {"active": 87, "grace": 5, "suspended": 8},
     "drifting": {"active": 60, "grace": 22, "expired": 18},
@@ -121,6 +125,7 @@ class DemoLibrary:
         self._make_memberships(memberships)
         self._make_consents()
         self._make_use()
+        self._make_earlier_months()
         self.requests = DemoRequests(self).make()
         DemoJoins(self).make()
         self._archive()
@@ -521,6 +526,45 @@ class DemoLibrary:
             )
         )
 
+    def _make_earlier_months(self):
+        """What is known by month of the years before the rows of use, as it stays when
+        these were deleted: the same months of the first year of use, a little less."""
+        self.env.flush_all()
+        self.env.cr.execute(
+            SQL(
+                """
+                WITH first AS (
+                    SELECT (min(month) + interval '1 month')::date AS month
+                      FROM library_service_usage_month
+                     WHERE company_id = %(company)s
+                )
+                INSERT INTO library_service_usage_month (
+                       month, company_id, branch_id, service_id, channel,
+                       patron_category_id, age_band, quantity
+                       )
+                SELECT (known.month - years * interval '1 year')::date,
+                       known.company_id, known.branch_id, known.service_id,
+                       known.channel, known.patron_category_id, known.age_band,
+                       round(sum(known.quantity) * %(growth)s ^ years)
+                  FROM library_service_usage_month known, first,
+                       generate_series(1, %(years)s) years
+                 WHERE known.company_id = %(company)s
+                   AND known.month >= first.month
+                   AND known.month < first.month + interval '1 year'
+                   AND known.month - years * interval '1 year' >= %(since)s
+              GROUP BY known.month, years, known.company_id, known.branch_id,
+                       known.service_id, known.channel, known.patron_category_id,
+                       known.age_band
+                HAVING round(sum(known.quantity) * %(growth)s ^ years) > 0
+                """,
+                company=self.company.id,
+                growth=GROWTH,
+                years=YEARS_OF_FIGURES,
+                since=self._get_first_month(),
+            )
+        )
+        self.env.invalidate_all()
+
     def _archive(self):
         gone = [
             self.patrons[person.number].id for person in self.people if person.archived
@@ -633,6 +677,76 @@ class DemoLibrary:
             "library.indicator.value",
         ):
             self.env[model]._count(self.company)
+        self._tell_earlier_people()
+
+    def _tell_earlier_people(self):
+        """What was told of people in the years before the rows of use: figures of which
+        nothing is known any more stay, so these do, too. Each is that of a year later,
+        a little less."""
+        measure = self.env["library.indicator.measure"]
+        of_use = {*measure._get_by_category(), "population"}
+        indicators = self.env["library.indicator"].search([])
+        lasting = indicators.filtered(
+            lambda indicator: (
+                not {indicator.numerator, indicator.denominator or "uses"} <= of_use
+            )
+        )
+        self.env.flush_all()
+        self.env.cr.execute(
+            SQL(
+                """
+                WITH first AS (
+                    SELECT *, row_number() OVER (
+                               PARTITION BY indicator_id, branch_id,
+                                            date_part('month', month)
+                               ORDER BY month
+                           ) AS place
+                      FROM library_indicator_value
+                     WHERE company_id = %(company)s
+                       AND indicator_id = ANY(%(lasting)s)
+                       AND value_year IS NOT NULL
+                )
+                INSERT INTO library_indicator_value AS figure (
+                       indicator_id, company_id, branch_id, month, year, is_year_end,
+                       counted_on, numerator, denominator, value,
+                       numerator_year, denominator_year, value_year
+                       )
+                SELECT first.indicator_id, first.company_id, first.branch_id,
+                       (first.month - years * interval '1 year')::date,
+                       first.year - years, first.is_year_end, first.counted_on,
+                       first.numerator * part, first.denominator * whole,
+                       first.value * part / whole,
+                       first.numerator_year * part, first.denominator_year * whole,
+                       first.value_year * part / whole
+                  FROM first
+                  JOIN library_indicator indicator ON indicator.id = first.indicator_id
+            CROSS JOIN generate_series(1, %(years)s) years,
+                       LATERAL (
+                        SELECT %(growth)s ^ years AS part,
+                               CASE WHEN indicator.denominator IS NULL THEN 1
+                                    ELSE %(growth)s ^ (years * 0.75) END AS whole
+                       ) share
+                 WHERE first.place = 1
+                   AND first.month - years * interval '1 year' >= %(since)s
+           ON CONFLICT (indicator_id, company_id, COALESCE(branch_id, 0), month)
+             DO UPDATE SET numerator_year = EXCLUDED.numerator_year,
+                       denominator_year = EXCLUDED.denominator_year,
+                       value_year = EXCLUDED.value_year
+                """,
+                company=self.company.id,
+                lasting=lasting.ids,
+                growth=GROWTH,
+                years=YEARS_OF_FIGURES,
+                since=self._get_first_month(),
+            )
+        )
+        self.env.invalidate_all()
+
+    def _get_first_month(self):
+        """The first month of which figures are told."""
+        return self.today.replace(
+            year=self.today.year - YEARS_OF_FIGURES, month=1, day=1
+        )
 
     def name_records(self):
         """Give patrons, contacts and requests external ids, so that the demo is found

@@ -4,6 +4,8 @@ from datetime import timedelta
 
 from .request_texts import PATRON_NOTES, REQUEST_NOTES, REQUESTS
 
+#: Of ten requests, so many are answered within the five days that patrons expect.
+ANSWERED_IN_TIME = 9
 STAGES = {
     "acquisition": ("new", "contacted", "form", "joined"),
     "service": ("new", "doing", "waiting", "done"),
@@ -52,8 +54,9 @@ class DemoRequests:
                 place[purpose] += 1
                 if stage == 3:
                     who = self._WHO_WHEN_DONE.get(kind, who)
-                made = random.randint(*((20, 360) if is_old else (0, 12 + 20 * stage)))
-                closed = made - random.randint(0, min(made, 30)) if stage == 3 else None
+                is_patient = kind in ("outreach", "win_back")
+                made = self._pick_day(is_old, stage, is_patient, random)
+                closed = self._pick_end(made, random) if stage == 3 else None
                 is_lost = index % (6 if is_old else 11) == 5 and stage != 0
                 values.append(
                     {
@@ -77,6 +80,20 @@ class DemoRequests:
         self.requests = CrmLead.create(values)
         self._lose_requests(lost, random)
         self._date_requests(moments, lost, random)
+
+    def _pick_day(self, is_old, stage, is_patient, random):
+        """How many days ago somebody asked. What waits for long is mostly what takes
+        long by itself: working together, and winning somebody back."""
+        if is_old:
+            return random.randint(20, 360)
+        if stage == 3 or is_patient or random.random() < 0.15:
+            return random.randint(0, 12 + 20 * stage)
+        return random.randint(0, 2 + stage)
+
+    def _pick_end(self, made, random):
+        """How many days ago it was closed."""
+        is_quick = random.randrange(10) < ANSWERED_IN_TIME
+        return made - random.randint(0, min(made, 3 if is_quick else 30))
 
     def _prepare_requester(self, who, by_who, stage, random):
         """Who asks, where, and who of the staff answers."""

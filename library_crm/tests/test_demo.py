@@ -1,6 +1,8 @@
 from collections import Counter
-from datetime import timedelta
+from datetime import date, timedelta
 from unittest import SkipTest
+
+from dateutil.relativedelta import relativedelta
 
 from odoo import fields
 from odoo.tests import TransactionCase, tagged
@@ -186,6 +188,55 @@ class TestDemo(TransactionCase):
             by_month["eresource", 5], 1.3 * by_month["eresource", 8], "examinations"
         )
         self.assertGreater(by_month["loan", 3], 1.3 * by_month["loan", 8], "summer dip")
+
+    def test_figures_by_month_go_back_five_years(self):
+        """Further than the rows that they are made of."""
+        months = self.env["library.service.usage.month"]._read_group(
+            self.in_library, ["month:month"], ["quantity:sum"]
+        )
+        last = self.today.replace(day=1) - relativedelta(days=self.today.day == 1)
+        first = date(self.today.year - 5, 1, 1)
+        self.assertEqual(
+            [month for month, _uses in months],
+            [
+                first + relativedelta(months=n)
+                for n in range(
+                    12 * (last.year - first.year) + last.month - first.month + 1
+                )
+            ],
+        )
+        self.assertTrue(all(uses > 1000 for _month, uses in months[:-1]))
+
+    def test_indicators_are_told_of_five_years(self):
+        self.demo.make_reports()
+        Value = self.env["library.indicator.value"]
+        for code in ("active_users", "visits_per_capita", "user_retention"):
+            ends = Value.search(
+                [
+                    *self.in_library,
+                    ("indicator_id.code", "=", code),
+                    ("branch_id", "=", False),
+                    ("is_year_end", "=", True),
+                ]
+            )
+            told = {end.year for end in ends if end.value_year}
+            years = set(range(self.today.year - 5, self.today.year))
+            self.assertEqual(told, years, code)
+        before = Value.search_count(self.in_library)
+        Value._count(self.library)
+        self.assertEqual(Value.search_count(self.in_library), before, "the next night")
+
+    def test_most_requests_are_answered_in_time(self):
+        self.demo.make_reports()
+        figures = self.env["library.indicator.value"].search(
+            [
+                *self.in_library,
+                ("indicator_id.code", "=", "requests_in_time"),
+                ("branch_id", "=", False),
+            ],
+            limit=1,
+        )
+        self.assertTrue(75 <= figures.value_year <= 95, figures.value_year)
 
     def test_closed_branches_are_not_used(self):
         self.env.cr.execute(
