@@ -313,9 +313,36 @@ class TestTranslations(SpeaksLanguages, TransactionCase):
         "mail.template,subject:",
         "mail.template,body_html:",
         "/controllers/",
+        # The year of a household, and that of the library, which the board reads.
+        "arch_db:library_crm.year",
+        "arch_db:library_crm.library_year",
+        "arch_db:library_crm.mailing_year",
+        "arch_db:library_crm.library_annual_report_",
+        "/wizard/library_annual_report.py",
+        "/models/ir_actions_report.py",
+        "model:library.indicator,name:",
+        "model:library.indicator,formula:",
+        "model:library.service,name:",
+        "model:library.value.table,name:",
+        "selection__library_service__category__",
+        "selection__library_service__indicator__",
+        "selection__library_indicator_value__standing__",
     )
-    #: Written for whoever builds a source of use.
-    unspoken = ("/controllers/webhook.py",)
+    unspoken = (
+        # Written for whoever builds a source of use.
+        "/controllers/webhook.py",
+        # For staff, on the screen only.
+        "library_annual_report_view_form",
+        "selection__library_service__indicator__none",
+    )
+
+    def test_words_of_a_year_speak_each_language(self):
+        self._assert_translated(
+            {
+                "For %(names)s together.",
+                "Prices: %(table)s. A dash: it has no price.",
+            }
+        )
 
     def test_each_language_says_the_same_things(self):
         sources = {
