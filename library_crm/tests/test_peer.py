@@ -152,6 +152,7 @@ class TestPeerImport(LibraryCommon):
     def test_trying_shows_what_would_come_and_changes_nothing(self):
         wizard = self._look(f"{HEADER}\nA1,Brook,AK,22000,44000,1000\n")
         self.assertEqual((wizard.state, wizard.rows_new), ("columns", 1))
+        self.assertFalse(wizard.notes, "There is nothing to be warned of")
         self.assertIn("Brook", wizard.preview)
         self.assertFalse(self._find("A1"))
         self.assertFalse(

@@ -127,7 +127,7 @@ class LibraryPeerImport(models.TransientModel):
                 "encoding": head.encoding,
                 "delimiter": head.delimiter,
                 "decimal_mark": head.decimal_mark,
-                "notes": head.repeated
+                "notes": bool(head.repeated)
                 and self.env._(
                     "These columns stand twice and can not be read: %s.",
                     ", ".join(head.repeated),
