@@ -44,49 +44,8 @@ def figures(env):
 
 
 def make_rows(env):
-    bench_patron.make_rows(env, PATRONS)
-    branches = env["library.branch"].search(
-        [("company_id", "=", env.company.id), ("name", "like", "Bench ")],
-        limit=20,
-        order="id",
-    )
-    branches.population = 25_000
+    make_uses(env, USES)
     services = env["library.service"].search([("company_id", "=", False)], order="id")
-    [(first,)] = env.execute_query(
-        SQL("SELECT min(id) FROM library_patron WHERE ils_ref LIKE 'bench-%%'")
-    )
-    env.cr.execute("SELECT setseed(%s)", [SEED / 100])
-    env.cr.execute(
-        SQL(
-            """
-            INSERT INTO library_service_usage (
-                   patron_id, service_id, branch_id, date, quantity, channel
-                   )
-            SELECT drawn.patron_id,
-                   (%(services)s::int[])[
-                       1 + floor(%(service_count)s * power(random(), 3))
-                   ],
-                   (%(branches)s::int[])[1 + drawn.patron_id %% %(branch_count)s],
-                   current_date - floor(1825 * random())::int,
-                   1, 'onsite'
-              FROM (
-                    SELECT %(first)s + floor(%(patrons)s * power(random(), 2))::int
-                           AS patron_id
-                      FROM generate_series(1, %(uses)s)
-                   ) drawn
-            """,
-            services=services.ids,
-            service_count=len(services),
-            branches=branches.ids,
-            branch_count=len(branches),
-            first=first,
-            patrons=PATRONS,
-            uses=USES,
-        )
-    )
-    env.cr.execute(
-        env["library.service.usage"]._sql_roll_up(SQL("library_service_usage"), 1)
-    )
     env["library.cost"].create(
         [
             {
@@ -97,10 +56,77 @@ def make_rows(env):
                 "date_to": fields.Date.today(),
                 "amount": 100_000,
             }
-            for branch in branches
+            for branch in find_branches(env)
             for service in (*services, None)
         ]
     )
+    env.cr.commit()
+
+
+def make_uses(env, count):
+    """Add uses of ``PATRONS`` patrons, over five years in 20 branches, and roll them
+    up; commits. The patrons are made if they are not there.
+
+    Uses carry the category and the band of age of their patron, as those of a load do,
+    so the roll-up has the rows that it has in a library. To compare two sizes in one
+    database, call it twice, the second time with what is missing::
+
+        make_uses(env, 500_000)
+        …  # measure with 500,000
+        make_uses(env, 4_500_000)
+        …  # measure with 5,000,000
+    """
+    [(last,)] = env.execute_query(
+        SQL("SELECT coalesce(max(id), 0) FROM library_service_usage")
+    )
+    if not last:
+        make_patrons(env)
+    Usage = env["library.service.usage"]
+    branches = find_branches(env)
+    services = env["library.service"].search([("company_id", "=", False)], order="id")
+    [(first,)] = env.execute_query(
+        SQL("SELECT min(id) FROM library_patron WHERE ils_ref LIKE 'bench-%%'")
+    )
+    env.cr.execute("SELECT setseed(%s)", [(SEED + last % 7) / 100])
+    # A power of a random number prefers the front: few use much, many little. One use
+    # in ten is in another branch than that of the patron.
+    env.cr.execute(
+        SQL(
+            """
+            INSERT INTO library_service_usage (
+                   patron_id, service_id, branch_id, date, quantity, channel,
+                   patron_category_id, age_band
+                   )
+            SELECT patron.id, given.service_id,
+                   CASE WHEN given.elsewhere < %(branch_count)s
+                        THEN (%(branches)s::int[])[1 + given.elsewhere]
+                        ELSE patron.branch_id END,
+                   given.date, 1, 'onsite', patron.patron_category_id, %(age_band)s
+              FROM (
+                    SELECT %(first)s + floor(%(patrons)s * power(random(), 2))::int
+                               AS patron_id,
+                           (%(services)s::int[])[
+                               1 + floor(%(service_count)s * power(random(), 3))
+                           ] AS service_id,
+                           floor(10 * %(branch_count)s * random())::int AS elsewhere,
+                           current_date - floor(1825 * random())::int AS date
+                      FROM generate_series(1, %(uses)s)
+                   ) given
+              JOIN library_patron patron ON patron.id = given.patron_id
+            """,
+            age_band=Usage._sql_age_band(),
+            services=services.ids,
+            service_count=len(services),
+            branches=branches.ids,
+            branch_count=len(branches),
+            first=first,
+            patrons=PATRONS,
+            uses=count,
+        )
+    )
+    rows = SQL("(SELECT * FROM library_service_usage WHERE id > %s)", last)
+    env.cr.execute(Usage._sql_roll_up(rows, 1))
+    env["library.service.usage.month"]._gc_differences()
     env.cr.commit()
     bench_engage.vacuum(
         env,
@@ -108,6 +134,34 @@ def make_rows(env):
         "library_service_usage",
         "library_service_usage_month",
         "library_membership",
+    )
+
+
+def make_patrons(env):
+    """Patrons of 20 branches, who are as old as those of their category are."""
+    bench_patron.make_rows(env, PATRONS)
+    find_branches(env).population = 25_000
+    env.cr.execute(
+        """
+        UPDATE library_patron patron
+           SET birth_year = date_part('year', current_date) - patron.id % 3
+               - (ARRAY[30, 8, 3, 14, 20, 50, 70, 45])[category.place]
+          FROM (
+                SELECT id, row_number() OVER (ORDER BY name->>'en_US') AS place
+                  FROM library_patron_category
+                 WHERE code LIKE 'BENCH %'
+               ) category
+         WHERE category.id = patron.patron_category_id
+        """
+    )
+
+
+def find_branches(env):
+    """The 20 branches of the bench."""
+    return env["library.branch"].search(
+        [("company_id", "=", env.company.id), ("name", "like", "Bench ")],
+        limit=20,
+        order="id",
     )
 
 
