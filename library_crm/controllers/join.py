@@ -29,6 +29,7 @@ class LibraryJoin(http.Controller):
         methods=["GET"],
         website=True,
         sitemap=False,
+        readonly=True,
     )
     def library_join(self, library=None, **kwargs):
         form = self._find_form(library)

@@ -7,6 +7,8 @@ from .public_page import get_html_data
 ROOT = "/library_crm"
 OPTIONS = {"type": "http", "auth": "public", "website": True, "sitemap": False}
 OPTIONS["multilang"] = False
+#: Of pages that are opened, which changes nothing.
+READ = {**OPTIONS, "methods": ["GET"], "readonly": True}
 
 
 class LibraryPreferences(http.Controller):
@@ -42,7 +44,7 @@ class LibraryPreferences(http.Controller):
     # PREFERENCES
     # ------------------------------------------------------------
 
-    @http.route(f"{ROOT}/preferences", methods=["GET"], **OPTIONS)
+    @http.route(f"{ROOT}/preferences", **READ)
     def library_preferences_ask(self, **kwargs):
         """Ask for the link, e.g. from the library's own website."""
         return self._render_no_link()
@@ -52,7 +54,7 @@ class LibraryPreferences(http.Controller):
         request.env["library.patron"]._ask_for_preferences_links(email)
         return self._render_no_link(is_sent=True)
 
-    @http.route(f"{ROOT}/preferences/<string:token>", methods=["GET"], **OPTIONS)
+    @http.route(f"{ROOT}/preferences/<string:token>", **READ)
     def library_preferences(self, token, saved=None, **kwargs):
         patron_sudo = request.env["library.patron"]._find_by_link("preferences", token)
         if not patron_sudo:
@@ -90,7 +92,7 @@ class LibraryPreferences(http.Controller):
     # CONFIRMATION OF AN ADDRESS
     # ------------------------------------------------------------
 
-    @http.route(f"{ROOT}/confirm/<string:token>", methods=["GET"], **OPTIONS)
+    @http.route(f"{ROOT}/confirm/<string:token>", **READ)
     def library_confirm(self, token, **kwargs):
         patron_sudo = request.env["library.patron"]._find_by_link("confirm", token)
         if not patron_sudo:

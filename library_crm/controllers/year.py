@@ -2,7 +2,7 @@ from odoo import fields, http
 from odoo.http import request
 
 from .portal import LibraryPortal
-from .preferences import OPTIONS, ROOT, LibraryPreferences
+from .preferences import READ, ROOT, LibraryPreferences
 
 
 class LibraryYear(LibraryPortal):
@@ -29,7 +29,7 @@ class LibraryYear(LibraryPortal):
 class LibraryYearByLink(LibraryPreferences):
     """The same page without a login, by the link in a mail."""
 
-    @http.route(f"{ROOT}/year/<string:token>", methods=["GET"], **OPTIONS)
+    @http.route(f"{ROOT}/year/<string:token>", **READ)
     def library_year(self, token, **kwargs):
         patron_sudo = request.env["library.patron"]._find_by_link("year", token)
         if not patron_sudo:

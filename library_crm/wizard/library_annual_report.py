@@ -47,6 +47,11 @@ class LibraryAnnualReport(models.TransientModel):
     )
     body = fields.Html(compute="_compute_body", sanitize=False)
 
+    @api.readonly
+    def onchange(self, values, field_names, fields_spec):
+        """The page is read while its form is filled in, which writes nothing."""
+        return super().onchange(values, field_names, fields_spec)
+
     @api.constrains("year")
     def _check_year(self):
         for report in self:

@@ -253,7 +253,9 @@ class LibraryChallengePortal(LibraryPortal):
             patron_id, challenge_id, choose, typed={"nickname": nickname}
         )
 
-    @http.route(f"{_PAGE}/certificate", type="http", auth="user", website=True)
+    @http.route(
+        f"{_PAGE}/certificate", type="http", auth="user", website=True, readonly=True
+    )
     def portal_my_library_challenge_certificate(
         self, patron_id, challenge_id, **kwargs
     ):

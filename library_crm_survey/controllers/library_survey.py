@@ -5,6 +5,8 @@ from odoo.addons.library_crm.controllers.public_page import get_html_data
 
 OPTIONS = {"type": "http", "auth": "public", "website": True, "sitemap": False}
 OPTIONS["multilang"] = False
+#: Of pages that are opened, which changes nothing.
+READ = {**OPTIONS, "methods": ["GET"], "readonly": True}
 
 
 class LibrarySurvey(http.Controller):
@@ -55,13 +57,13 @@ class LibrarySurvey(http.Controller):
         response.headers["X-Robots-Tag"] = "noindex"
         return response
 
-    @http.route("/library/survey", methods=["GET"], **OPTIONS)
+    @http.route("/library/survey", **READ)
     def library_survey_none(self, **kwargs):
         """A link that was cut off on its way."""
         none = request.env["library.survey.round"].sudo()
         return self._render(none, "wrong", status=404)
 
-    @http.route("/library/survey/<string:token>", methods=["GET"], **OPTIONS)
+    @http.route("/library/survey/<string:token>", **READ)
     def library_survey_door(self, token, **kwargs):
         asking_round = request.env["library.survey.round"]._find_by_token(token)
         if not asking_round:
@@ -111,7 +113,7 @@ class LibrarySurvey(http.Controller):
             limit=1,
         )
 
-    @http.route("/library/kiosk/<string:token>", methods=["GET"], **OPTIONS)
+    @http.route("/library/kiosk/<string:token>", **READ)
     def library_kiosk(self, token, **kwargs):
         """The screen in the branch: the same door in a frame, which goes back to the
         start after an answer, and when nobody is there any more."""

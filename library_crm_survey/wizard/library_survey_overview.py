@@ -76,6 +76,11 @@ class LibrarySurveyOverview(models.TransientModel):
     )
     body = fields.Html(compute="_compute_body", sanitize=False)
 
+    @api.readonly
+    def onchange(self, values, field_names, fields_spec):
+        """The page is read while its form is filled in, which writes nothing."""
+        return super().onchange(values, field_names, fields_spec)
+
     @api.depends_context("uid", "lang", "allowed_company_ids")
     @api.depends(
         *("company_id", "date_from", "date_to", "survey_id", "round_id", "branch_id"),
