@@ -1,5 +1,7 @@
 from datetime import timedelta
 
+from dateutil.relativedelta import relativedelta
+
 from odoo import api, fields, models
 from odoo.tools import SQL
 
@@ -11,12 +13,13 @@ class LibraryIndicatorMeasure(models.AbstractModel):
     """What indicators are made of: numbers of a month, and of the twelve months that
     end with it, of each branch and of the whole library.
 
-    An addon adds a measure by its label and a query that counts it. Queries read two
-    tables: ``span``, the months to count (``month``, ``since``: the first of its twelve
-    months, ``has_year``: whether services were used in each of the twelve,
-    ``known_months``: of how many months up to it the rows of use are all there,
-    ``is_known``: of one at least); and ``served``, where a service was used
-    (``month``, ``branch_id``; 0: in the library).
+    An addon adds a measure by its label and a query that counts it. A query names its
+    period in so many words, since PostgreSQL plans by what stands in a statement, and
+    not by what it will find. It may read two tables: ``span``, the months to count
+    (``month``, ``since``: the first of its twelve months, ``has_year``: whether
+    services were used in each of the twelve, ``known_months``: of how many months up to
+    it the rows of use are all there, ``is_known``: of one at least); and ``served``,
+    where a service was used (``month``, ``branch_id``; 0: in the library).
     """
 
     _name = "library.indicator.measure"
@@ -109,10 +112,13 @@ class LibraryIndicatorMeasure(models.AbstractModel):
         return {"patrons", "patrons_reached"}
 
     @api.model
-    def _get_queries(self, company, names):
+    def _get_queries(self, company, names, months):
         """The queries that count measures; a hook.
 
         :param set names: of the measures that are asked for
+        :param months: to be counted, the earliest first; no more of them than three
+            years
+        :type months: list[datetime.date]
         :return: queries of measure, service category (empty: all), branch id (0: the
             whole library), month, number of the month and number of the twelve months
         :rtype: list[SQL]
@@ -131,7 +137,18 @@ class LibraryIndicatorMeasure(models.AbstractModel):
             (self._query_requests, {"requests", "requests_in_time"}),
             (self._query_reached, self._get_of_today()),
         )
-        return [query(company) for query, counted in families if counted & names]
+        return [
+            query(company, months) for query, counted in families if counted & names
+        ]
+
+    @api.model
+    def _get_period(self, months):
+        """The first day of the twelve months that end with the first of the months, and
+        the day after the last one."""
+        return (
+            months[0] - relativedelta(months=11),
+            months[-1] + relativedelta(months=1),
+        )
 
     # ------------------------------------------------------------
     # SUMS
@@ -174,8 +191,9 @@ class LibraryIndicatorMeasure(models.AbstractModel):
         }
 
     @api.model
-    def _query_uses(self, company):
+    def _query_uses(self, company, months):
         """Turn-aways are no uses. Cost: one pass over the roll-up of the months."""
+        first, end = self._get_period(months)
         return self._sum_up(
             SQL(
                 """
@@ -190,22 +208,29 @@ class LibraryIndicatorMeasure(models.AbstractModel):
                                 WHERE service.indicator != 'turnaways'
                             )
                         END AS amount
-                  FROM library_service_usage_month usage
+                  FROM (
+                        SELECT branch_id, month, service_id, sum(quantity) AS quantity
+                          FROM library_service_usage_month
+                         WHERE company_id = %s
+                           AND month >= %s
+                           AND month < %s
+                      GROUP BY branch_id, month, service_id
+                       ) usage
                   JOIN library_service service ON service.id = usage.service_id
-                 WHERE usage.company_id = %s
-                   AND usage.month BETWEEN (SELECT min(since) FROM span)
-                                       AND (SELECT max(month) FROM span)
               GROUP BY usage.branch_id, usage.month,
                        CUBE (service.indicator, service.category)
                 """,
                 company.id,
+                first,
+                end,
             )
         )
 
     @api.model
-    def _query_cost(self, company):
+    def _query_cost(self, company, months):
         """Money of a period, spread over its days. What is spent for no branch in
         particular is part of the whole library's only."""
+        first, end = self._get_period(months)
         return self._sum_up(
             SQL(
                 """
@@ -222,21 +247,25 @@ class LibraryIndicatorMeasure(models.AbstractModel):
                                        (month + interval '1 month')::date - 1
                                    ) - greatest(cost.date_from, month::date) + 1
                                ) / (cost.date_to - cost.date_from + 1) AS amount
-                          FROM library_cost cost,
-                               generate_series(
-                                   date_trunc('month', cost.date_from), cost.date_to,
-                                   '1 month'
+                          FROM library_cost cost
+                          JOIN generate_series(
+                                   %(first)s::timestamp,
+                                   %(end)s::timestamp - interval '1 day', '1 month'
                                ) month
-                         WHERE cost.company_id = %s
+                            ON month <= cost.date_to
+                           AND month + interval '1 month' > cost.date_from
+                         WHERE cost.company_id = %(company)s
                        ) spread
               GROUP BY branch_id, month, GROUPING SETS ((service_category), ())
                 """,
-                company.id,
+                first=first,
+                end=end,
+                company=company.id,
             )
         )
 
     @api.model
-    def _query_population(self, company):
+    def _query_population(self, company, months):
         """The last figure that was known in the year of the month; of a branch without
         one what the branch says, of a library without one the sum of its branches.
         Nobody to be served: no figure."""
@@ -325,52 +354,39 @@ class LibraryIndicatorMeasure(models.AbstractModel):
     # ------------------------------------------------------------
 
     @api.model
-    def _query_users(self, company):
+    def _query_users(self, company, months):
         """Patrons who used a service, of a branch those who used one there, each once.
         A patron came back who was not here in the twelve months before the period,
         and became a patron before these.
 
+        The months in which somebody came are the bits of a number, the earliest one the
+        lowest. So uses are read once, however many months are counted, and by all
+        processors; the rest is asked of one row for each patron and branch.
+
         Cost: one pass over the uses of patrons in two years.
         """
+        first, end = self._get_period(months)
+        first -= relativedelta(years=1)
+        days = [first + timedelta(days=day) for day in range((end - first).days)]
         return SQL(
             """
             WITH present AS MATERIALIZED (
-                SELECT usage.patron_id, usage.branch_id,
-                       date_trunc('month', usage.date)::date AS month
-                  FROM library_service_usage usage
-                 WHERE usage.branch_id = ANY(%(branches)s)
-                   AND usage.patron_id IS NOT NULL
-                   AND usage.date >= (
-                           SELECT min(since) - interval '1 year' FROM span
-                            WHERE is_known
-                       )
-                   AND usage.date < (
-                           SELECT max(month) + interval '1 month' FROM span
-                       )
-              GROUP BY 1, 2, 3
+                SELECT patron_id, branch_id,
+                       bit_or((%(bits)s::bigint[])[date - %(first)s + 1]) AS months
+                  FROM library_service_usage
+                 WHERE branch_id = ANY(%(branches)s)
+                   AND patron_id IS NOT NULL
+                   AND date >= %(first)s
+                   AND date < %(end)s
+              GROUP BY patron_id, branch_id
             ),
             person AS (
-                SELECT span.month, span.since, present.patron_id,
-                       CASE WHEN GROUPING(present.branch_id) = 1 THEN 0
-                            ELSE present.branch_id END AS branch_id,
-                       bool_or(present.month = span.month) AS now,
-                       bool_or(present.month = (span.month - interval '1 month'))
-                           AS before,
-                       bool_or(
-                           present.month < span.month
-                           AND present.month >= span.month - interval '1 year'
-                       ) AS lately,
-                       bool_or(present.month >= span.since) AS now_year,
-                       bool_or(present.month < span.since) AS before_year
-                  FROM span
-                  JOIN present ON present.month <= span.month
-                   AND present.month >= span.since - interval '1 year'
-                 WHERE span.is_known
-              GROUP BY span.month, span.since, present.patron_id,
-                       GROUPING SETS ((present.branch_id), ())
+                SELECT patron_id, branch_id, months FROM present
+             UNION ALL
+                SELECT patron_id, 0, bit_or(months) FROM present GROUP BY patron_id
             ),
             counted AS (
-                SELECT person.month, person.branch_id,
+                SELECT month, branch_id,
                        count(*) FILTER (WHERE now) AS active,
                        count(*) FILTER (WHERE now_year) AS active_year,
                        count(*) FILTER (WHERE before) AS before,
@@ -378,16 +394,26 @@ class LibraryIndicatorMeasure(models.AbstractModel):
                        count(*) FILTER (WHERE now AND before) AS kept,
                        count(*) FILTER (WHERE now_year AND before_year) AS kept_year,
                        count(*) FILTER (
-                           WHERE now AND NOT lately
-                             AND patron.enrolled_on < person.month - interval '1 year'
+                           WHERE now AND NOT lately AND enrolled_on < a_year_ago
                        ) AS returned,
                        count(*) FILTER (
                            WHERE now_year AND NOT before_year
-                             AND patron.enrolled_on < person.since - interval '1 year'
+                             AND enrolled_on < two_years_ago
                        ) AS returned_year
-                  FROM person
-                  JOIN library_patron patron ON patron.id = person.patron_id
-              GROUP BY person.month, person.branch_id
+                  FROM (
+                        SELECT asked.*, person.branch_id, patron.enrolled_on,
+                               (months >> place) & 1 != 0 AS now,
+                               (months >> (place - 1)) & 1 != 0 AS before,
+                               (months >> (place - 12)) & 4095 != 0 AS lately,
+                               (months >> (place - 11)) & 4095 != 0 AS now_year,
+                               (months >> (place - 23)) & 4095 != 0 AS before_year
+                          FROM (VALUES %(asked)s) asked (
+                               month, place, a_year_ago, two_years_ago
+                               )
+                          JOIN person ON (months >> (place - 23)) & 16777215 != 0
+                          JOIN library_patron patron ON patron.id = person.patron_id
+                       ) come
+              GROUP BY month, branch_id
             )
             SELECT figure.measure, '', counted.branch_id, counted.month,
                    CASE WHEN figure.months <= span.known_months
@@ -396,7 +422,7 @@ class LibraryIndicatorMeasure(models.AbstractModel):
                          AND figure.year_months <= span.known_months
                         THEN figure.amount_year END::float8
               FROM counted
-              JOIN span ON span.month = counted.month,
+              JOIN span ON span.month = counted.month AND span.is_known,
                    LATERAL (VALUES
                        ('active_users', 1, active, 12, active_year),
                        ('users_before', 2, before, 24, before_year),
@@ -404,6 +430,19 @@ class LibraryIndicatorMeasure(models.AbstractModel):
                        ('users_returned', 13, returned, 24, returned_year)
                    ) figure (measure, months, amount, year_months, amount_year)
             """,
+            first=first,
+            end=end,
+            bits=[1 << months_between(first, day) for day in days],
+            asked=SQL(", ").join(
+                SQL(
+                    "(%s::date, %s, %s::date, %s::date)",
+                    month,
+                    months_between(first, month),
+                    month - relativedelta(years=1),
+                    month - relativedelta(months=23),
+                )
+                for month in months
+            ),
             branches=self.env["library.branch"]
             .with_context(active_test=False)
             .search([("company_id", "=", company.id)])
@@ -411,8 +450,9 @@ class LibraryIndicatorMeasure(models.AbstractModel):
         )
 
     @api.model
-    def _query_new_users(self, company):
+    def _query_new_users(self, company, months):
         """Who became a patron, by home branch, also who has left since."""
+        first, end = self._get_period(months)
         return self._sum_up(
             SQL(
                 """
@@ -422,17 +462,21 @@ class LibraryIndicatorMeasure(models.AbstractModel):
                        count(*) AS amount
                   FROM library_patron
                  WHERE company_id = %s
-                   AND enrolled_on >= (SELECT min(since) FROM span)
+                   AND enrolled_on >= %s
+                   AND enrolled_on < %s
               GROUP BY 3, 4
                 """,
                 company.id,
+                first,
+                end,
             )
         )
 
     @api.model
-    def _query_memberships(self, company):
+    def _query_memberships(self, company, months):
         """Memberships whose last day was in the month: those that were renewed, and
         those that ran out."""
+        first, end = self._get_period(months)
         return self._sum_up(
             SQL(
                 """
@@ -456,17 +500,21 @@ class LibraryIndicatorMeasure(models.AbstractModel):
                            ('memberships_renewed', renewed)
                        ) counted (measure, counts)
                  WHERE counts
-                   AND ended >= (SELECT min(since) FROM span)
+                   AND ended >= %(first)s
+                   AND ended < %(end)s
               GROUP BY 1, 3, 4
                 """,
+                first=first,
+                end=end,
                 company=company.id,
             )
         )
 
     @api.model
-    def _query_requests(self, company):
+    def _query_requests(self, company, months):
         """Requests of people, by the month in which they came on the clock of the
         library; those that still wait in time are not counted yet."""
+        first, end = self._get_period(months)
         return self._sum_up(
             SQL(
                 """
@@ -485,6 +533,9 @@ class LibraryIndicatorMeasure(models.AbstractModel):
                          WHERE company_id = %(company)s
                            AND library_request_kind IS NOT NULL
                            AND library_request_kind NOT IN ('outreach', 'win_back')
+                           -- Wherever the library is, and then its own clock tells.
+                           AND create_date >= %(first)s::date - 1
+                           AND create_date < %(end)s::date + 1
                        ) request,
                        LATERAL (VALUES
                            ('requests', TRUE), ('requests_in_time', in_time)
@@ -493,6 +544,8 @@ class LibraryIndicatorMeasure(models.AbstractModel):
                    AND NOT (is_open AND came + %(days)s > %(now)s)
               GROUP BY 1, 3, 4
                 """,
+                first=first,
+                end=end,
                 company=company.id,
                 tz=company._get_library_tz(),
                 days=timedelta(days=ANSWER_DAYS),
@@ -501,32 +554,37 @@ class LibraryIndicatorMeasure(models.AbstractModel):
         )
 
     @api.model
-    def _query_reached(self, company):
+    def _query_reached(self, company, months):
         """Patrons of today, and those of them who agreed to news by email."""
         purpose = self.env.ref(
             "library_crm.library_consent_purpose_news", raise_if_not_found=False
         )
         return SQL(
             """
-            SELECT counted.measure, '',
-                   CASE WHEN GROUPING(branch_id) = 1 THEN 0 ELSE branch_id END,
-                   span.month, sum(counted.one)::float8, sum(counted.one)::float8
+            SELECT counted.measure, '', branch_id, span.month, counted.amount::float8,
+                   counted.amount::float8
               FROM (SELECT max(month) AS month FROM span) span,
                    (
-                    SELECT coalesce(patron.branch_id, -1) AS branch_id,
-                           (reachable.id IS NOT NULL)::int AS is_reached
+                    SELECT CASE WHEN GROUPING(branch_id) = 1 THEN 0
+                                ELSE coalesce(branch_id, -1) END AS branch_id,
+                           count(*) AS patrons, count(reachable.id) AS reached
                       FROM library_patron patron
                  LEFT JOIN %(reachable)s reachable (id) ON reachable.id = patron.id
                      WHERE patron.company_id = %(company)s
                        AND patron.active
+                  GROUP BY GROUPING SETS ((branch_id), ())
                    ) patron,
                    LATERAL (VALUES
-                       ('patrons', 1), ('patrons_reached', patron.is_reached)
-                   ) counted (measure, one)
-          GROUP BY counted.measure, span.month, GROUPING SETS ((branch_id), ())
+                       ('patrons', patrons), ('patrons_reached', reached)
+                   ) counted (measure, amount)
             """,
             reachable=self.env["library.consent"]._query_reachable(
                 purpose, "email", by_guardian=True
             ),
             company=company.id,
         )
+
+
+def months_between(first, last):
+    """How many months the second of two is after the first."""
+    return (last.year - first.year) * 12 + last.month - first.month

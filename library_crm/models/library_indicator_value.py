@@ -4,8 +4,9 @@ from dateutil.relativedelta import relativedelta
 
 from odoo import api, fields, models
 from odoo.fields import Domain
-from odoo.tools import SQL, format_date, formatLang
+from odoo.tools import SQL, format_date, formatLang, groupby
 
+from .library_indicator_measure import months_between
 from .library_service_usage import FEWEST_PATRONS
 
 #: Months after its end in which a month is counted again every night: until then
@@ -13,6 +14,9 @@ from .library_service_usage import FEWEST_PATRONS
 OPEN_MONTHS = 3
 #: Months whose figures a month is part of: twelve, and twelve more for who stayed.
 REACH = 23
+#: Years whose months are counted in one pass: with those that they reach back to they
+#: are no more than a number has bits.
+YEARS_AT_ONCE = 3
 
 
 class LibraryIndicatorValue(models.Model):
@@ -367,8 +371,13 @@ class LibraryIndicatorValue(models.Model):
 
         :param since: the first day of which use is known, or None
         """
-        if not months or not indicators:
-            return
+        for _years, some in groupby(months, lambda month: month.year // YEARS_AT_ONCE):
+            if indicators:
+                self._count_at_once(company, since, some, indicators)
+
+    @api.model
+    def _count_at_once(self, company, since, months, indicators):
+        """Count indicators in months that are not too far from each other."""
         Measure = self.env["library.indicator.measure"]
         names = {*indicators.mapped("numerator"), *indicators.mapped("denominator")}
         by_category = Measure._get_by_category()
@@ -408,7 +417,7 @@ class LibraryIndicatorValue(models.Model):
             ),
         }
         queries = SQL(" UNION ALL ").join(
-            SQL("(%s)", query) for query in Measure._get_queries(company, names)
+            SQL("(%s)", query) for query in Measure._get_queries(company, names, months)
         )
         # Read first and write then: PostgreSQL uses one processor only for what is
         # read by a statement that writes.
@@ -441,12 +450,15 @@ class LibraryIndicatorValue(models.Model):
                     SELECT asked.month, (asked.month - interval '11 months')::date
                                AS since,
                            (
-                               SELECT count(DISTINCT usage.month) = 12
-                                 FROM library_service_usage_month usage
-                                WHERE usage.company_id = %(company)s
-                                  AND usage.month <= asked.month
-                                  AND usage.month
-                                      >= asked.month - interval '11 months'
+                               SELECT bool_and(EXISTS (
+                                          SELECT FROM library_service_usage_month usage
+                                           WHERE usage.company_id = %(company)s
+                                             AND usage.month = one::date
+                                      ))
+                                 FROM generate_series(
+                                          asked.month - interval '11 months',
+                                          asked.month, '1 month'
+                                      ) one
                            ) AS is_served,
                            coalesce(
                                12 * date_part('year', age(asked.month, %(since)s::date))
@@ -735,8 +747,3 @@ class LibraryIndicatorValue(models.Model):
                     months=", ".join(month.strftime("%Y-%m") for month in opened),
                 ): len(opened),
             }
-
-
-def months_between(first, last):
-    """How many months the second of two is after the first."""
-    return (last.year - first.year) * 12 + last.month - first.month

@@ -158,6 +158,20 @@ class TestIndicator(LibraryCommon):
         self._count()
         self.assertAlmostEqual(self._find("user_retention").value, 75)
 
+    def test_users_of_many_years_are_told_in_the_months_in_which_they_came(self):
+        patrons = self._join(9)
+        came = {
+            date(2020 + number // 12, number % 12 + 1, 1): 5 + number % 5
+            for number in range(76)
+        }
+        for month, number in came.items():
+            self._use(month, patrons=patrons[:number])
+        self._count()
+        told = {month: self._find("active_users", month).value for month in came}
+        self.assertEqual(told, came)
+        year = self._find("active_users", date(2023, 1, 1)).value_year
+        self.assertEqual(year, 9)
+
     def test_who_was_away_for_a_year_came_back_and_who_is_new_did_not(self):
         self._use(date(2024, 1, 1), patrons=self.amal)
         self._use(date(2026, 4, 10), patrons=self._join(5))

@@ -21,7 +21,7 @@ class LibraryIndicatorMeasure(models.AbstractModel):
         }
 
     @api.model
-    def _get_queries(self, company, names):
+    def _get_queries(self, company, names, months):
         asked = {
             "nps_answers",
             "nps_balance",
@@ -29,15 +29,18 @@ class LibraryIndicatorMeasure(models.AbstractModel):
             "csat_satisfied",
             "csat_points",
         }
-        queries = super()._get_queries(company, names)
-        return [*queries, self._query_answers(company)] if asked & names else queries
+        queries = super()._get_queries(company, names, months)
+        if asked & names:
+            queries = [*queries, self._query_answers(company, months)]
+        return queries
 
     @api.model
-    def _query_answers(self, company):
+    def _query_answers(self, company, months):
         """A score is of ten answers or more, as everywhere where surveys are told.
 
         Cost: one pass over the answers on a scale.
         """
+        first, end = self._get_period(months)
         scores = SQL(
             """
             SELECT counted.measure, '' AS category,
@@ -53,11 +56,14 @@ class LibraryIndicatorMeasure(models.AbstractModel):
                        ('csat_points', answer.csat_mean)
                    ) counted (measure, amount)
              WHERE answer.company_id = %s
-               AND answer.date >= (SELECT min(since) FROM span)
+               AND answer.date >= %s
+               AND answer.date < %s
           GROUP BY 1, 3, 4
             """,
             self.env["library.survey.result"]._table_query,
             company.id,
+            first,
+            end,
         )
         return SQL(
             """
