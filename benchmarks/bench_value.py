@@ -8,7 +8,7 @@ to be served, and renewals.
 - ``snapshot_vs_sql``: the nightly count of all shipped indicators for all branches and
   the whole library, in a month of which nothing was told yet; against statements,
   written by hand below, that compute the numerators and denominators of the month and
-  of its twelve months, hide nothing and write nothing.
+  of its twelve months, hide nothing and write nothing. Both have to find the same.
 - ``snapshot_night_vs_sql``: a whole night, which looks for months that are not the same
   any more and counts the three that are open; against three times these statements.
 
@@ -60,7 +60,80 @@ def make_rows(env):
             for service in (*services, None)
         ]
     )
+    make_records(env)
+
+
+def make_records(env):
+    """A membership for each patron, half of them renewed once, a word about news by
+    email of most, which one in ten has taken back; and 20,000 requests."""
+    plan = env["library.membership.plan"].create(
+        {"name": "Bench", "company_id": env.company.id}
+    )
+    params = {
+        "plan": plan.id,
+        "purpose": env.ref("library_crm.library_consent_purpose_news").id,
+        "branches": find_branches(env).ids,
+        "company": env.company.id,
+    }
+    for statement in (
+        """
+        INSERT INTO library_membership (
+               patron_id, plan_id, company_id, branch_id, patron_category_id,
+               date_start, date_end, state
+               )
+        SELECT id, %(plan)s, company_id, branch_id, patron_category_id,
+               date_end - 700, date_end,
+               CASE WHEN date_end < current_date THEN 'expired' ELSE 'active' END
+          FROM library_patron,
+               LATERAL (SELECT current_date + 365 - (id * 7 % 1500)::int AS date_end) it
+         WHERE ils_ref LIKE 'bench-%%'
+        """,
+        """
+        INSERT INTO library_membership_renewal (
+               membership_id, patron_id, company_id, date, old_end, new_end
+               )
+        SELECT id, patron_id, company_id, date_end - 370, date_end - 365, date_end
+          FROM library_membership
+         WHERE plan_id = %(plan)s
+           AND id % 2 = 0
+        """,
+        """
+        INSERT INTO library_consent (
+               patron_id, company_id, purpose_id, channel, state, source, date
+               )
+        SELECT id, company_id, %(purpose)s, 'email', word, 'desk', came
+          FROM library_patron,
+               LATERAL (VALUES
+                   ('given', timestamp '2020-01-01', 3),
+                   ('withdrawn', timestamp '2021-01-01', 10)
+               ) said (word, came, part)
+         WHERE ils_ref LIKE 'bench-%%'
+           AND id % part = 1
+        """,
+        """
+        INSERT INTO crm_lead (
+               name, type, active, company_id, library_branch_id,
+               library_request_kind, create_date, date_closed
+               )
+        SELECT 'Bench', 'opportunity', TRUE, %(company)s,
+               (%(branches)s::int[])[1 + number % 20],
+               (ARRAY['consultation', 'reference', 'complaint', 'win_back'])[
+                   1 + number % 4
+               ],
+               came, CASE WHEN number % 9 > 0
+                          THEN came + number % 8 * interval '1 day' END
+          FROM generate_series(1, 20000) number,
+               LATERAL (SELECT now() AT TIME ZONE 'UTC' - number * interval '1 hour'
+                            AS came) it
+        """,
+    ):
+        env.cr.execute(statement.replace(" % ", " %% "), params)
     env.cr.commit()
+    bench_engage.vacuum(
+        env,
+        *("library_membership", "library_membership_renewal", "library_consent"),
+        "crm_lead",
+    )
 
 
 def make_uses(env, count):
@@ -171,14 +244,24 @@ def snapshot_figures(env):
     indicators = env["library.indicator"].search(Domain.TRUE)
     month = fields.Date.start_of(fields.Date.today(), "month") - relativedelta(months=1)
     since = env["library.service.usage"]._get_kept_since(company)
+    end = month + relativedelta(months=1)
+    year = month - relativedelta(months=11)
     params = {
         "company": company.id,
-        "month": month,
-        "end": month + relativedelta(months=1),
-        "year": month - relativedelta(months=11),
-        "before": month - relativedelta(months=23),
+        "branches": find_branches(env).ids,
         "purpose": env.ref("library_crm.library_consent_purpose_news").id,
+        "month": month,
+        "end": end,
+        "year": year,
+        "before": year - relativedelta(years=1),
+        "month_before": month - relativedelta(months=1),
+        "year_ago": month - relativedelta(years=1),
+        # The library is in UTC.
+        "month_at": month,
+        "year_at": year,
+        "end_at": end,
     }
+    assert_same(read_ours(env, month, since), read_bare(env, params))
 
     def forget():
         env.cr.execute("TRUNCATE library_indicator_value")
@@ -186,7 +269,7 @@ def snapshot_figures(env):
 
     def ask(times=1):
         for _time in range(times):
-            for statement in BARE:
+            for _names, statement in BARE:
                 env.cr.execute(statement, params)
                 env.cr.fetchall()
 
@@ -212,71 +295,154 @@ def snapshot_figures(env):
     yield "snapshot_night_seconds", median(ours)
 
 
-#: Uses by what they count for and by category, in the month and in the year.
+def read_bare(env, params):
+    """What the statements below find: numbers of the month and of the year, by measure,
+    category (empty: all) and branch (0: the whole library)."""
+    found = {}
+    for names, statement in BARE:
+        env.cr.execute(statement, params)
+        for branch, measure, category, *numbers in env.cr.fetchall():
+            for place, name in enumerate(names or [measure or "uses"]):
+                key = name, category or "", branch or 0
+                found[key] = numbers[2 * place], numbers[2 * place + 1]
+    return found
+
+
+def read_ours(env, month, since):
+    """The same as the indicators have it, before what is hidden and divided."""
+    Value = env["library.indicator.value"]
+    Measure = env["library.indicator.measure"]
+    values = {"company": env.company.id, "months": [month], "since": since}
+    queries = Measure._get_queries(env.company, set(Measure._get_labels()), [month])
+    rows = env.execute_query(
+        SQL(
+            """
+            WITH span AS MATERIALIZED (%s), served AS MATERIALIZED (%s)
+            SELECT * FROM (%s) figure (measure, category, branch_id, month, one, many)
+             WHERE branch_id != -1
+            """,
+            Value._query_span(values),
+            Value._query_served(values),
+            SQL(" UNION ALL ").join(SQL("(%s)", query) for query in queries),
+        )
+    )
+    return {
+        (measure, "none" if category is None else category, branch): (one, many)
+        for measure, category, branch, _month, one, many in rows
+    }
+
+
+def assert_same(ours, bare):
+    """Both found the same. A number of nobody may be told or left out."""
+
+    def tell(found):
+        return {
+            (*key, place): round(float(number), 4)
+            for key, numbers in found.items()
+            for place, number in enumerate(numbers)
+            if number
+        }
+
+    ours, bare = tell(ours), tell(bare)
+    assert len(ours) > 1000, len(ours)
+    differ = {
+        key: (ours.get(key), bare.get(key))
+        for key in ours.keys() | bare.keys()
+        if ours.get(key) != bare.get(key)
+    }
+    assert not differ, (len(differ), sorted(differ.items(), key=str)[:10])
+
+
+# ------------------------------------------------------------
+# BY HAND
+# ------------------------------------------------------------
+
 USES_SQL = """
-    SELECT usage.branch_id, service.indicator, service.category,
-           sum(usage.quantity) FILTER (WHERE usage.month = %(month)s),
-           sum(usage.quantity)
-      FROM library_service_usage_month usage
-      JOIN library_service service ON service.id = usage.service_id
-     WHERE usage.company_id = %(company)s
-       AND usage.month BETWEEN %(year)s AND %(month)s
-  GROUP BY GROUPING SETS (
-               (1, 2, 3), (1, 2), (1, 3), (1), (2, 3), (2), (3), ()
-           )
-"""
-USERS_SQL = """
-    SELECT person.branch_id, count(*) FILTER (WHERE now),
-           count(*) FILTER (WHERE now_year),
-           count(*) FILTER (WHERE before), count(*) FILTER (WHERE before_year),
-           count(*) FILTER (WHERE now AND before),
-           count(*) FILTER (WHERE now_year AND before_year),
-           count(*) FILTER (
-               WHERE now AND NOT lately
-                 AND patron.enrolled_on < %(month)s - interval '1 year'),
-           count(*) FILTER (
-               WHERE now_year AND NOT before_year
-                 AND patron.enrolled_on < %(before)s)
+    SELECT branch_id, indicator, category,
+           CASE WHEN GROUPING(indicator) = 0 THEN sum(month)
+                ELSE sum(month) FILTER (WHERE indicator != 'turnaways') END,
+           CASE WHEN GROUPING(indicator) = 0 THEN sum(year)
+                ELSE sum(year) FILTER (WHERE indicator != 'turnaways') END
       FROM (
-            SELECT usage.patron_id, usage.branch_id,
-                   bool_or(usage.date >= %(month)s) AS now,
-                   bool_or(usage.date >= %(year)s) AS now_year,
-                   bool_or(usage.date < %(month)s
-                       AND usage.date >= %(month)s - interval '1 month') AS before,
-                   bool_or(usage.date < %(year)s) AS before_year,
-                   bool_or(usage.date < %(month)s
-                       AND usage.date >= %(month)s - interval '1 year') AS lately
-              FROM library_service_usage usage
-              JOIN library_branch branch ON branch.id = usage.branch_id
-             WHERE branch.company_id = %(company)s
-               AND usage.patron_id IS NOT NULL
-               AND usage.date >= %(before)s
-               AND usage.date < %(end)s
-          GROUP BY usage.patron_id, GROUPING SETS ((usage.branch_id), ())
-           ) person
-      JOIN library_patron patron ON patron.id = person.patron_id
-  GROUP BY 1
+            SELECT branch_id, service_id,
+                   sum(quantity) FILTER (WHERE month = %(month)s) AS month,
+                   sum(quantity) AS year
+              FROM library_service_usage_month
+             WHERE company_id = %(company)s
+               AND month BETWEEN %(year)s AND %(month)s
+          GROUP BY branch_id, service_id
+           ) usage
+      JOIN library_service service ON service.id = usage.service_id
+  GROUP BY CUBE (branch_id, indicator, category)
 """
 COST_SQL = """
-    SELECT branch_id, service_category,
+    SELECT branch_id, NULL,
+           CASE WHEN GROUPING(service_category) = 0
+                THEN coalesce(service_category, 'none') END,
            sum(company_amount * greatest(0, least(date_to, %(end)s - 1)
                - greatest(date_from, %(month)s) + 1) / (date_to - date_from + 1)),
            sum(company_amount * greatest(0, least(date_to, %(end)s - 1)
                - greatest(date_from, %(year)s) + 1) / (date_to - date_from + 1))
       FROM library_cost
      WHERE company_id = %(company)s
-  GROUP BY GROUPING SETS ((1, 2), (1), (2), ())
+       AND date_from < %(end)s
+       AND date_to >= %(year)s
+  GROUP BY CUBE (branch_id, service_category)
+"""
+POPULATION_SQL = """
+    SELECT id, NULL, NULL, sum(population), sum(population)
+      FROM library_branch
+     WHERE company_id = %(company)s
+       AND active
+  GROUP BY ROLLUP (id)
+"""
+#: Of each use: 1 in the month, 2 in the month before, 4 in the twelve months before, 8
+#: in the year, 16 in the year before.
+USERS_SQL = """
+    WITH present AS MATERIALIZED (
+        SELECT patron_id, branch_id,
+               bit_or(CASE WHEN date >= %(month)s THEN 1 + 8
+                           WHEN date >= %(month_before)s THEN 2 + 4 + 8
+                           WHEN date >= %(year)s THEN 4 + 8
+                           WHEN date >= %(year_ago)s THEN 4 + 16
+                           ELSE 16 END) AS came
+          FROM library_service_usage
+         WHERE branch_id = ANY(%(branches)s)
+           AND patron_id IS NOT NULL
+           AND date >= %(before)s
+           AND date < %(end)s
+      GROUP BY patron_id, branch_id
+    ),
+    person AS (
+        SELECT patron_id, branch_id, came FROM present
+     UNION ALL
+        SELECT patron_id, NULL, bit_or(came) FROM present GROUP BY patron_id
+    )
+    SELECT person.branch_id, NULL, NULL,
+           count(*) FILTER (WHERE came & 1 > 0), count(*) FILTER (WHERE came & 8 > 0),
+           count(*) FILTER (WHERE came & 2 > 0), count(*) FILTER (WHERE came & 16 > 0),
+           count(*) FILTER (WHERE came & 3 = 3),
+           count(*) FILTER (WHERE came & 24 = 24),
+           count(*) FILTER (
+               WHERE came & 5 = 1 AND patron.enrolled_on < %(year_ago)s),
+           count(*) FILTER (
+               WHERE came & 24 = 8 AND patron.enrolled_on < %(before)s)
+      FROM person
+      JOIN library_patron patron ON patron.id = person.patron_id
+  GROUP BY 1
 """
 NEW_SQL = """
-    SELECT branch_id, count(*) FILTER (WHERE enrolled_on >= %(month)s), count(*)
+    SELECT branch_id, NULL, NULL,
+           count(*) FILTER (WHERE enrolled_on >= %(month)s), count(*)
       FROM library_patron
      WHERE company_id = %(company)s
        AND enrolled_on >= %(year)s
        AND enrolled_on < %(end)s
-  GROUP BY GROUPING SETS ((1), ())
+  GROUP BY ROLLUP (branch_id)
 """
 ENDED_SQL = """
-    SELECT branch_id, count(*) FILTER (WHERE ended >= %(month)s), count(*),
+    SELECT branch_id, NULL, NULL,
+           count(*) FILTER (WHERE ended >= %(month)s), count(*),
            count(*) FILTER (WHERE renewed AND ended >= %(month)s),
            count(*) FILTER (WHERE renewed)
       FROM (
@@ -293,41 +459,67 @@ ENDED_SQL = """
            ) ending
      WHERE ended >= %(year)s
        AND ended < %(end)s
-  GROUP BY GROUPING SETS ((1), ())
+  GROUP BY ROLLUP (branch_id)
 """
 REQUESTS_SQL = """
-    SELECT library_branch_id, count(*) FILTER (WHERE create_date >= %(month)s),
-           count(*),
-           count(*) FILTER (WHERE date_closed <= create_date + interval '5 days')
-      FROM crm_lead
-     WHERE company_id = %(company)s
-       AND library_request_kind IS NOT NULL
-       AND create_date >= %(year)s
-       AND create_date < %(end)s
-  GROUP BY GROUPING SETS ((1), ())
+    SELECT library_branch_id, NULL, NULL,
+           count(*) FILTER (WHERE create_date >= %(month_at)s), count(*),
+           count(*) FILTER (WHERE in_time AND create_date >= %(month_at)s),
+           count(*) FILTER (WHERE in_time)
+      FROM (
+            SELECT library_branch_id, create_date,
+                   date_closed <= create_date + interval '5 days' AS in_time
+              FROM crm_lead
+             WHERE company_id = %(company)s
+               AND library_request_kind NOT IN ('outreach', 'win_back')
+               AND create_date >= %(year_at)s
+               AND create_date < %(end_at)s
+               AND (date_closed IS NOT NULL
+                    OR create_date <= now() AT TIME ZONE 'UTC' - interval '5 days')
+           ) request
+  GROUP BY ROLLUP (library_branch_id)
 """
 REACHED_SQL = """
-    SELECT patron.branch_id, count(*), count(agreed.patron_id)
-      FROM library_patron patron
- LEFT JOIN (
-            SELECT DISTINCT ON (patron_id) patron_id, state
-              FROM library_consent
-             WHERE purpose_id = %(purpose)s
-               AND channel = 'email'
-          ORDER BY patron_id, date DESC, id DESC
-           ) agreed
-        ON agreed.patron_id = patron.id
-       AND agreed.state = 'given'
-     WHERE patron.company_id = %(company)s
-       AND patron.active
-  GROUP BY GROUPING SETS ((1), ())
+    SELECT branch_id, NULL, NULL, count(*), count(*), count(agreed), count(agreed)
+      FROM (
+            SELECT patron.branch_id,
+                   CASE WHEN agreed.state = 'given'
+                         AND NOT (
+                                 patron.birth_year
+                                     >= date_part('year', current_date) - 16
+                                 AND NOT EXISTS (
+                                         SELECT
+                                           FROM library_patron guardian
+                                           JOIN res_partner contact
+                                             ON contact.id = guardian.partner_id
+                                          WHERE guardian.id = patron.guardian_id
+                                            AND contact.email_normalized IS NOT NULL
+                                     )
+                             )
+                        THEN 1 END AS agreed
+              FROM library_patron patron
+         LEFT JOIN (
+                    SELECT DISTINCT ON (patron_id) patron_id, state
+                      FROM library_consent
+                     WHERE purpose_id = %(purpose)s
+                       AND channel = 'email'
+                  ORDER BY patron_id, date DESC, id DESC
+                   ) agreed
+                ON agreed.patron_id = patron.id
+             WHERE patron.company_id = %(company)s
+               AND patron.active
+           ) patron
+  GROUP BY ROLLUP (branch_id)
 """
+#: Each statement gives branch, measure, service category, and a number of the month and
+#: one of the year: of each measure that is named, or else of the one in the row.
 BARE = (
-    USES_SQL,
-    USERS_SQL,
-    COST_SQL,
-    NEW_SQL,
-    ENDED_SQL,
-    REQUESTS_SQL,
-    REACHED_SQL,
+    ((), USES_SQL),
+    (("cost",), COST_SQL),
+    (("population",), POPULATION_SQL),
+    (("active_users", "users_before", "users_kept", "users_returned"), USERS_SQL),
+    (("users_new",), NEW_SQL),
+    (("memberships_ended", "memberships_renewed"), ENDED_SQL),
+    (("requests", "requests_in_time"), REQUESTS_SQL),
+    (("patrons", "patrons_reached"), REACHED_SQL),
 )
