@@ -42,6 +42,7 @@ from . import (
     library_journey_event,
     library_journey_step,
     library_mailing_outcome,
+    library_mail_mixin,
     library_membership,
     library_membership_plan,
     library_membership_reason,

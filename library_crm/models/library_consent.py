@@ -259,12 +259,12 @@ class LibraryConsent(models.Model):
         """The records that may be written to. Every door through which the library
         writes to many people asks here: mailings, the composer, surveys, loyalty.
 
-        Records of patrons: those who agreed; a minor, where there is a guardian to
-        write to. Other records (contacts, leads, mailing lists, registrations …): all,
-        except those of patrons who did not agree, found by their contact and by their
-        address. Of patrons who share an address one who agreed is enough. Where the
-        library that writes knows the person, its ledger decides; otherwise that of the
-        libraries that do.
+        Patrons, and by mail what is theirs (``library.mail.mixin``): those who agreed;
+        a minor, where there is a guardian to write to. Other records (contacts, leads,
+        mailing lists, registrations …): all, except those of patrons who did not agree,
+        found by their contact and by their address. Of patrons who share an address one
+        who agreed is enough. Where the library that writes knows the person, its ledger
+        decides; otherwise that of the libraries that do.
 
         :param str model_name: whose records
         :param purpose: ``library.consent.purpose``; empty: no patron is written to
@@ -275,19 +275,22 @@ class LibraryConsent(models.Model):
         """
         if purpose and not purpose.is_refusable:
             return Domain.TRUE
-        if model_name == "library.patron":
+        Model = self.env[model_name]
+        owner = self._get_patron_field(Model, channel)
+        if owner:
             reachable = self._query_reachable(
                 purpose, channel, patrons, by_guardian=True
             )
-            return Domain.custom(
-                to_sql=lambda _model, alias, _query: SQL(
-                    "%s IN %s", SQL.identifier(alias, "id"), reachable
+            agreed = Domain.custom(
+                to_sql=lambda model, alias, query: SQL(
+                    "%s IN %s", model._field_to_sql(alias, owner, query), reachable
                 )
             )
+            if owner == "id":
+                return agreed
         contacts, emails = self._query_refused(
             purpose, channel, company or self.env.company, patrons
         )
-        Model = self.env[model_name]
         if model_name == "res.partner":
             return self._get_domain_without("id", contacts)
         domain = Domain.TRUE
@@ -298,7 +301,21 @@ class LibraryConsent(models.Model):
                 domain &= Domain(name, "not any!", [("id", "in", contacts)])
         if name := self._get_email_field(Model):
             domain &= self._get_domain_without(name, emails)
+        if owner:
+            domain = agreed | (Domain(owner, "=", False) & domain)
         return domain
+
+    @api.model
+    def _get_patron_field(self, Model, channel="email"):
+        """The field of a model that leads to the patron who is asked, and whose mail
+        goes to the guardian of a child; None where records are asked by the contacts
+        and addresses that they have.
+
+        :param str channel: what is not mail goes to the record's own contact
+        """
+        if Model._name == "library.patron":
+            return "id"
+        return channel == "email" and getattr(Model, "_library_patron_field", None)
 
     @api.model
     def _get_domain_without(self, name, query):
@@ -337,6 +354,8 @@ class LibraryConsent(models.Model):
             patrons = records
         elif len(records) <= self._FEW:
             patrons = self._get_patrons_of(*self._get_people(records))
+            if owner := self._get_patron_field(records, channel):
+                patrons |= records.sudo()[owner]
         domain = self._get_reachable_domain(
             records._name, purpose, channel, company, patrons
         )

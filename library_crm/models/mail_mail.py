@@ -4,6 +4,7 @@ from markupsafe import Markup
 
 from odoo import api, fields, models, tools
 from odoo.fields import Domain
+from odoo.tools import email_normalize
 
 #: What stands in a mailing for the page of the reader's own year. Odoo does not shorten
 #: links that end like this.
@@ -44,8 +45,8 @@ class MailMail(models.Model):
 
     @api.model
     def _get_queued_for(self, patrons):
-        """The mails in the queue that are about these patrons or go to their contacts,
-        as far as they need consent. Two look-ups in an index.
+        """The mails in the queue that are about these patrons or what is theirs, or go
+        to their contacts, as far as they need consent. Look-ups in an index.
 
         :return: ``mail.mail`` as superuser
         """
@@ -53,11 +54,29 @@ class MailMail(models.Model):
         is_queued = Domain("state", "=", "outgoing") & Domain(
             "library_purpose_id.is_refusable", "=", True
         )
-        about = Domain("model", "=", patrons._name) & Domain(
-            "res_id", "in", patrons.ids
+        found = Mail.search(
+            is_queued & Domain("recipient_ids", "in", patrons.sudo().partner_id.ids)
         )
-        to = Domain("recipient_ids", "in", patrons.sudo().partner_id.ids)
-        return Mail.search(is_queued & about) | Mail.search(is_queued & to)
+        for records in (patrons, *self._get_library_belongings(patrons)):
+            found |= Mail.search(
+                is_queued
+                & Domain("model", "=", records._name)
+                & Domain("res_id", "in", records.ids)
+            )
+        return found
+
+    @api.model
+    def _get_library_belongings(self, patrons):
+        """What is of these patrons and mail may be about.
+
+        :return: recordsets as superuser, one a model
+        """
+        for name in sorted(
+            self.env.registry.descendants(["library.mail.mixin"], "_inherit")
+        ):
+            Model = self.env[name].sudo().with_context(active_test=False)
+            if not Model._abstract:
+                yield Model.search([(Model._library_patron_field, "in", patrons.ids)])
 
     def _recall_refused(self):
         """Take those of these mails out of the queue whose recipients do not agree any
@@ -90,34 +109,62 @@ class MailMail(models.Model):
 
     def _filter_refused(self, purpose, company):
         """Those of these mails that may not be sent: found by the record they are
-        about, or by whom they go to where they are about none."""
+        about, or by whom they go to where they are about none. What is about something
+        of a patron goes to nobody but who reads the patron's mail, unless they agreed
+        themselves."""
         Consent = self.env["library.consent"]
         refused = self.browse()
         for model, mails in self.grouped("model").items():
-            if model:
-                records = self.env[model].browse(set(mails.mapped("res_id"))).exists()
-                unreachable = records - Consent._filter_reachable(
-                    records, purpose, company=company
-                )
-                refused |= mails.filtered(
-                    lambda mail, unreachable=unreachable: (
-                        mail.res_id in unreachable._ids
-                    )
-                )
+            if not model:
+                refused |= mails._filter_refused_by_recipient(purpose, company)
                 continue
-            contacts = mails.recipient_ids
-            contacts -= Consent._filter_reachable(contacts, purpose, company=company)
-            emails = [mail.email_to for mail in mails if mail.email_to]
-            reachable = Consent._filter_reachable_emails(
-                emails, purpose, company=company
-            )
-            refused |= mails.filtered(
-                lambda mail, contacts=contacts, reachable=reachable: (
-                    mail.recipient_ids & contacts
-                    or (mail.email_to and mail.email_to not in reachable)
+            records = self.env[model].browse(set(mails.mapped("res_id"))).exists()
+            reachable = Consent._filter_reachable(records, purpose, company=company)
+            owner = Consent._get_patron_field(records)
+            known = (
+                mails
+                if owner
+                else mails.filtered(
+                    lambda mail, records=records: mail.res_id in records._ids
                 )
             )
+            unreachable = known.filtered(
+                lambda mail, reachable=reachable: mail.res_id not in reachable._ids
+            )
+            refused |= unreachable
+            if owner and owner != "id":
+                refused |= (mails - unreachable)._filter_refused_by_recipient(
+                    purpose, company, reachable._mail_get_partners()
+                )
         return refused
+
+    def _filter_refused_by_recipient(self, purpose, company, asked=None):
+        """Those of these mails that go to somebody who may not be written to.
+
+        :param dict asked: contacts who need not be asked again, by the id of the record
+        """
+        Consent = self.env["library.consent"]
+        asked = asked or {}
+        contacts = self.recipient_ids.browse()
+        emails = set()
+        for mail in self:
+            readers = asked.get(mail.res_id, contacts.browse())
+            contacts |= mail.recipient_ids - readers
+            if mail.email_to and email_normalize(mail.email_to) not in readers.mapped(
+                "email_normalized"
+            ):
+                emails.add(mail.email_to)
+        contacts -= Consent._filter_reachable(contacts, purpose, company=company)
+        emails -= set(
+            Consent._filter_reachable_emails(list(emails), purpose, company=company)
+        )
+        return self.filtered(
+            lambda mail: (
+                (mail.recipient_ids - asked.get(mail.res_id, contacts.browse()))
+                & contacts
+                or mail.email_to in emails
+            )
+        )
 
     def _recall(self):
         """Take these mails out of the queue; the trace of a mailing says why."""

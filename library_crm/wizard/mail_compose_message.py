@@ -43,6 +43,7 @@ class MailComposeMessage(models.TransientModel):
             self.mass_mailing_id
             or self.mass_mailing_name
             or self.model in self._LIBRARY_MODELS
+            or hasattr(self.env.get(self.model), "_library_patron_field")
         )
 
     def _prepare_mailing_values(self):

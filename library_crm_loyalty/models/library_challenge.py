@@ -389,6 +389,7 @@ class LibraryChallenge(models.Model):
         if self.badge_id:
             self.env["library.badge.award"]._award(self, entries)
         self.env["library.service.usage"]._reckon_points(entries.patron_id)
+        entries._tell()
 
     def _sql_refresh(self, chosen):
         """Set how far the chosen entries are; gives the ids of those that finish."""

@@ -20,6 +20,7 @@ class LibraryChallengeEntry(models.Model):
     which they stand on its leaderboard, if they want to stand there."""
 
     _name = "library.challenge.entry"
+    _inherit = ["library.mail.mixin"]
     _description = "Taking Part in a Challenge"
     _order = "challenge_id desc, progress desc, id"
     _rec_name = "patron_id"
@@ -201,6 +202,31 @@ class LibraryChallengeEntry(models.Model):
             )
         self.env["library.challenge.log"].invalidate_model()
         self.invalidate_model(["log_ids"])
+
+    # ------------------------------------------------------------
+    # FINISHED
+    # ------------------------------------------------------------
+
+    def _tell(self):
+        """Write to those who have just finished. They are who agreed to news, as with
+        all mails of a programme; for a child the guardian. To be called with sudo."""
+        template = self.env.ref(
+            "library_crm_loyalty.mail_template_challenge_finished",
+            raise_if_not_found=False,
+        )
+        # Nobody wants such mails, or many finish at once in what is tried out.
+        if not template or self.env.context.get("loyalty_no_mail"):
+            return
+        news = self.env.ref("library_crm.library_consent_purpose_news")
+        for company, entries in self.grouped("company_id").items():
+            reachable = self.env["library.consent"]._filter_reachable(
+                entries, news, company=company
+            )
+            template.with_context(
+                default_library_purpose_id=news.id
+            ).sudo().send_mail_batch(
+                reachable.ids, email_layout_xmlid="mail.mail_notification_light"
+            )
 
     # ------------------------------------------------------------
     # LEADERBOARD

@@ -361,7 +361,9 @@ class LibraryLoyaltyRedemption(models.Model):
         for voucher in vouchers.filtered(lambda one: one.card_id in reachable):
             template.with_context(
                 reachable.env.context,
-                reward=voucher.reward_id.with_context(lang=voucher.patron_id.lang).name,
+                reward=voucher.reward_id.with_context(
+                    lang=voucher.card_id.library_reader_id.lang
+                ).name,
                 day=voucher.expires_on,
             ).send_mail(
                 voucher.card_id.id,

@@ -17,7 +17,10 @@ class LoyaltyCard(models.Model):
     a patron has one card.
     """
 
-    _inherit = "loyalty.card"
+    _name = "loyalty.card"
+    _inherit = ["loyalty.card", "library.mail.mixin"]
+
+    _library_patron_field = "library_patron_id"
 
     #: What a line of the ledger is made of, with the types of the columns.
     _LIBRARY_LINE = {
@@ -142,10 +145,10 @@ class LoyaltyCard(models.Model):
         )._send_points_reach_communication(points_changes)
 
     def _filter_library_reachable(self, always=False):
-        """The cards whose holders a programme may write to: of patrons, those who
-        agreed to news. Where the programme writes to nobody nothing is looked up,
-        unless ``always``. The mails remember that, and are asked again when they leave
-        the queue."""
+        """The cards about which a programme may write: of patrons, those who agreed to
+        news, and of children those whose guardians did. Where the programme writes to
+        nobody nothing is looked up, unless ``always``. The mails remember that, and are
+        asked again when they leave the queue."""
         reachable = self.browse()
         news = self.env.ref("library_crm.library_consent_purpose_news")
         writing = self if always else self.filtered("program_id.communication_plan_ids")

@@ -10,6 +10,7 @@ from . import (
     test_loyalty_effect,
     test_loyalty_journey,
     test_loyalty_report,
+    test_loyalty_mail,
     test_loyalty_rule,
     test_loyalty_translation,
     test_merge_and_erase,

@@ -40,6 +40,21 @@ class LoyaltyCommon(LibraryCommon):
         return (programme or cls.programme)._library_join(patron, date(2024, 1, 1))
 
     def _use(self, day, service=None, patron=None, **values):
+    @classmethod
+    def _give(cls, card, points, day):
+        """Points by hand, of a day."""
+        card._library_post(
+            [
+                {
+                    "card_id": card.id,
+                    "description": "By hand",
+                    "library_kind": "manual",
+                    "library_date": day,
+                    "points": points,
+                }
+            ]
+        )
+
         """A use on a date, or so many days after the Monday."""
         if isinstance(day, int):
             day = self.monday + timedelta(days=day)
