@@ -6,18 +6,28 @@ from .loyalty_history import SPENT_KINDS
 
 
 class LibraryJourney(models.Model):
-    """A journey can follow from points: on the day on which a patron's card first had
-    so many.
+    """A journey can follow from points, on the day on which a patron's card first had
+    so many, and from a challenge, on the day on which a patron has finished it.
 
-    Points tell what somebody uses, so marketing sees the numbers of such a journey and
-    no names, and a manager sets it up.
+    Both tell what somebody uses, so marketing sees the numbers of such a journey and no
+    names, and a manager sets it up.
     """
 
     _inherit = "library.journey"
 
+    #: The triggers that are added here.
+    _LOYALTY_TRIGGERS = ("points", "challenge")
+
     trigger = fields.Selection(
-        selection_add=[("points", "Reached points"), ("domain",)],
-        ondelete={"points": lambda journeys: journeys._lose_trigger()},
+        selection_add=[
+            ("points", "Reached points"),
+            ("challenge", "Finished a challenge"),
+            ("domain",),
+        ],
+        ondelete={
+            name: lambda journeys: journeys._lose_trigger()
+            for name in _LOYALTY_TRIGGERS
+        },
     )
     loyalty_program_id = fields.Many2one(
         "loyalty.program",
@@ -28,6 +38,13 @@ class LibraryJourney(models.Model):
         domain="[('program_type', '=', 'library'), ('company_id', '=', company_id)]",
     )
     loyalty_points = fields.Integer(string="Points on the Card", default=100)
+    challenge_id = fields.Many2one(
+        "library.challenge",
+        check_company=True,
+        index="btree_not_null",
+        ondelete="restrict",
+        help="Empty: any challenge of the library.",
+    )
 
     _loyalty_points_plausible = models.Constraint(
         "CHECK (trigger != 'points' OR loyalty_points > 0)",
@@ -46,7 +63,7 @@ class LibraryJourney(models.Model):
                 )
 
     def _is_trigger_private(self):
-        return super()._is_trigger_private() or self.trigger == "points"
+        return super()._is_trigger_private() or self.trigger in self._LOYALTY_TRIGGERS
 
     # ------------------------------------------------------------
     # WHO ENTERS
@@ -54,16 +71,18 @@ class LibraryJourney(models.Model):
 
     @api.model
     def _get_trigger_fields(self):
-        return super()._get_trigger_fields() | {"loyalty_program_id", "loyalty_points"}
+        fields_ = {"loyalty_program_id", "loyalty_points", "challenge_id"}
+        return super()._get_trigger_fields() | fields_
 
     @api.model
     def _get_past_triggers(self):
-        return (*super()._get_past_triggers(), "points")
+        return (*super()._get_past_triggers(), *self._LOYALTY_TRIGGERS)
 
     @api.model
     def _get_revocable_triggers(self):
-        """Points that were not earned after all were never reached."""
-        return (*super()._get_revocable_triggers(), "points")
+        """Points that were not earned after all were never reached. Who has finished a
+        challenge has finished, as long as they take part."""
+        return (*super()._get_revocable_triggers(), *self._LOYALTY_TRIGGERS)
 
     def _query_occasions_points(self, first, last):
         """The day on which a card first had the points, as long as they have only been
@@ -105,4 +124,22 @@ class LibraryJourney(models.Model):
             points=self.loyalty_points,
             programme=self.loyalty_program_id.id,
             spent=list(SPENT_KINDS),
+        )
+
+    def _query_occasions_challenge(self, first, last):
+        """Each day on which a patron has finished the challenge, or any. A look-up in
+        an index where one is asked for."""
+        return SQL(
+            """
+            SELECT patron_id, finished_on
+              FROM library_challenge_entry
+             WHERE finished_on BETWEEN %s AND %s
+               AND %s
+          GROUP BY 1, 2
+            """,
+            first,
+            last,
+            SQL("challenge_id = %s", self.challenge_id.id)
+            if self.challenge_id
+            else SQL("company_id = %s", self.company_id.id),
         )

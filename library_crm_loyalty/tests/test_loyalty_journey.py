@@ -10,6 +10,7 @@ from odoo.tools import SQL, mute_logger
 from odoo.addons.library_crm.tests.test_journey import NOON, JourneyCommon
 
 from .common import LoyaltyCommon
+from .test_challenge import ChallengeCommon
 
 
 class LoyaltyJourneyCommon(LoyaltyCommon, JourneyCommon):
@@ -181,6 +182,79 @@ class TestPointsStep(LoyaltyJourneyCommon):
             loyalty_points=25,
             loyalty_text="Welcome",
         )
+@tagged("post_install", "-at_install")
+class TestChallengeTrigger(LoyaltyJourneyCommon, ChallengeCommon):
+    """Two challenges of 30 minutes; the journey is for the first one."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.challenge, cls.other = (
+            cls._create_challenge(name=name, goal_kind="minutes", target=30)
+            for name in ("Summer", "Winter")
+        )
+        cls.journey.write({"trigger": "challenge", "challenge_id": cls.challenge.id})
+        cls._make_step()
+
+    def _finish(self, challenge, patron):
+        entry = challenge._enrol(patron)
+        self._log(entry, 30)
+        return entry
+
+    def test_who_finishes_the_challenge_enters(self):
+        self._start()
+        self._finish(self.challenge, self.amal)
+        self._finish(self.other, self.bruno)
+        self._run()
+        self.assertEqual(self._enrolment(self.amal).mapped("occasion"), [self.today])
+        self.assertFalse(self._enrolment(self.bruno), "It was another challenge")
+
+    def test_any_challenge_will_do_where_none_is_named(self):
+        self.journey.challenge_id = False
+        self._start()
+        self._finish(self.challenge, self.amal)
+        self._finish(self.other, self.amal)
+        self._finish(self.other, self.bruno)
+        self._run()
+        for patron in self.amal + self.bruno:
+            self.assertEqual(len(self._enrolment(patron)), 1)
+
+    def test_finished_before_the_start_only_when_asked_for(self):
+        entry = self._finish(self.challenge, self.amal)
+        entry.sudo().finished_on = self.today - timedelta(days=3)
+        self._start()
+        self._run()
+        self.assertFalse(self._enrolment(self.amal))
+        self.journey.includes_past = True
+        self._run()
+        self.assertTrue(self._enrolment(self.amal))
+
+    def test_who_takes_no_part_any_more_leaves(self):
+        self.journey.step_ids.delay = 5
+        self._start()
+        entry = self._finish(self.challenge, self.amal)
+        self._run()
+        self.assertEqual(self._enrolment(self.amal).state, "active")
+        entry.unlink()
+        self._run(NOON + timedelta(days=5))
+        self.assertEqual(self._events(self.amal), [("Step 1", "exited", "occasion")])
+
+    def test_marketing_learns_no_names_from_it(self):
+        self._start()
+        self._finish(self.challenge, self.amal)
+        self._run()
+        enrolment = self._enrolment(self.amal)
+        self.assertFalse(enrolment.with_user(self.marketing)._filtered_access("read"))
+
+    def test_challenge_with_a_journey_stays(self):
+        with (
+            mute_logger("odoo.sql_db"),
+            self.assertRaises(IntegrityError),
+            self.cr.savepoint(),
+        ):
+            self.challenge.unlink()
+
+
 
     def test_who_takes_part_gets_points_and_the_others_go_on(self):
         self._make_step(after=self.step)
