@@ -11,6 +11,10 @@ in all, the first programme ever, four weeks in a row.
 - ``recompute_vs_posting``: one of the rules gives twice as much, and the programme is
   recomputed from the first day; against posting it.
 
+- ``challenge_vs_sql``: how far each of 100,000 patrons is in a challenge to use the
+  library forty times in the year, with a kind of service, from nothing to the day on
+  which they finish; against one statement, written by hand, that sums the same use into
+  the same rows. Nobody of them agreed to mail, and no programme runs.
 - ``redemption_queries``: a reward handed over at the desk, for points or for a voucher
   that was scanned, whichever takes more queries: one request, from an empty cache.
 
@@ -20,9 +24,11 @@ other. Each starts without lines, in tables that were just cleaned up.
 
 import os
 import sys
+from datetime import timedelta
 from pathlib import Path
 from statistics import median
 
+from odoo import fields
 from odoo.tools import SQL
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -68,6 +74,85 @@ def figures(env):
     yield "recompute_seconds", median(again)
     yield "lines", sum(count for __, count, __ in expected)
     yield "redemption_queries", redemption_queries(env, program)
+    program.active = False
+    yield from challenge_figures(env)
+
+
+def challenge_figures(env):
+    """Both count into the same entries, which were just made anew."""
+    services = env["library.service"].search([("category", "=", "lending")])
+    today = fields.Date.today()
+    challenge = env["library.challenge"].create(
+        {
+            "name": "Bench",
+            "company_id": env.company.id,
+            "date_from": today - timedelta(days=364),
+            "date_to": today,
+            "goal_kind": "uses",
+            "target": 40,
+            "service_category": "lending",
+        }
+    )
+    by_hand = f"""
+        UPDATE library_challenge_entry entry
+           SET progress = used.amount,
+               finished_on = CASE WHEN used.amount >= 40 THEN current_date END
+          FROM (
+                SELECT entry.id, coalesce(sum(use.quantity), 0) AS amount
+                  FROM library_challenge_entry entry
+             LEFT JOIN library_service_usage use
+                    ON use.patron_id = entry.patron_id
+                   AND use.date BETWEEN '{challenge.date_from}'
+                                    AND '{challenge.date_to}'
+                   AND use.service_id IN ({", ".join(map(str, services.ids))})
+                 WHERE entry.challenge_id = {challenge.id}
+              GROUP BY 1
+               ) used
+         WHERE used.id = entry.id
+    """
+    ours, theirs = [], []
+    for _round in range(ROUNDS):
+        enter(env, challenge)
+        theirs.append(timed(env, lambda: env.cr.execute(by_hand)))
+        expected = read_progress(env)
+        enter(env, challenge)
+        ours.append(timed(env, challenge._refresh))
+        assert read_progress(env) == expected, "Both have to find the same"
+    yield "challenge_vs_sql", median(ours) / median(theirs)
+    yield "challenge_seconds", median(ours)
+    yield "challenge_finished", expected[-1]
+
+
+def enter(env, challenge):
+    env.cr.execute("TRUNCATE library_challenge_entry CASCADE")
+    env.cr.execute(
+        SQL(
+            """
+            INSERT INTO library_challenge_entry (
+                   challenge_id, patron_id, company_id, joined_on, progress
+                   )
+            SELECT %s, id, company_id, current_date, 0
+              FROM library_patron
+             WHERE ils_ref LIKE 'bench-%%'
+            """,
+            challenge.id,
+        )
+    )
+    vacuum(env, "library_challenge_entry")
+    env.invalidate_all()
+
+
+def read_progress(env):
+    """How many take part, what all of them have, and how many have finished."""
+    [row] = env.execute_query(
+        SQL(
+            """
+            SELECT count(*), sum(progress)::int, count(finished_on)::int
+              FROM library_challenge_entry
+            """
+        )
+    )
+    return row
 
 
 def redemption_queries(env, program):

@@ -633,6 +633,8 @@ class LibraryChallenge(models.Model):
         """Reckon patrons whose use has just changed. Where the library has no challenge
         nothing is asked."""
         open_ids = self._get_open_ids(fields.Date.context_today(self))
+        if not open_ids:
+            return
         for company, group in patrons.sudo().grouped("company_id").items():
             challenges = self.browse(open_ids.get(company.id, ()))
             entries = challenges and self.env["library.challenge.entry"].sudo().search(
@@ -647,7 +649,7 @@ class LibraryChallenge(models.Model):
 
     @api.model
     def _cron_refresh(self):
-        """Every night: what loads have brought, and late and corrected use."""
+        """Every night: the days that have passed, and whatever was missed."""
         IrCron = self.env["ir.cron"]
         open_ids = self._get_open_ids(fields.Date.context_today(self))
         challenges = self.browse(id_ for ids in open_ids.values() for id_ in ids)

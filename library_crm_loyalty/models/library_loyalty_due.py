@@ -3,7 +3,8 @@ from odoo.tools import SQL
 
 
 class LibraryLoyaltyDue(models.Model):
-    """That a patron's use has changed and their points are to be reckoned.
+    """That a patron's use has changed, and their points are to be reckoned and how far
+    they are in challenges.
 
     A load adds a row for each patron of each of its parts, so that it waits for nobody;
     the job takes them away.
@@ -23,17 +24,29 @@ class LibraryLoyaltyDue(models.Model):
     @api.model
     def _sql_add(self, patrons):
         """:param SQL patrons: a query of ids of patrons
-        :return: the statement that notes those of them who have a card
+        :return: the statement that notes those of them who have a card, or take part
+            in a challenge that follows their use
         """
+        open_ids = self.env["library.challenge"]._get_open_ids(
+            fields.Date.context_today(self)
+        )
         return SQL(
             """
             INSERT INTO library_loyalty_due (patron_id)
-            SELECT DISTINCT touched.patron_id
+            SELECT touched.patron_id
               FROM (%s) touched (patron_id)
               JOIN loyalty_card card ON card.library_patron_id = touched.patron_id
              WHERE card.is_library AND card.active
+             UNION
+            SELECT touched.patron_id
+              FROM (%s) touched (patron_id)
+              JOIN library_challenge_entry entry
+                ON entry.patron_id = touched.patron_id
+             WHERE entry.challenge_id = ANY(%s)
             """,
             patrons,
+            patrons,
+            [id_ for ids in open_ids.values() for id_ in ids],
         )
 
     @api.model
@@ -45,6 +58,9 @@ class LibraryLoyaltyDue(models.Model):
                 [("library_patron_id", "in", patron_ids), ("is_library", "=", True)]
             )
             cards._library_reckon()
+            self.env["library.challenge"]._refresh_patrons(
+                self.env["library.patron"].browse(patron_ids)
+            )
             remaining = self.search_count([], limit=1)
             if not IrCron._commit_progress(len(patron_ids), remaining=remaining):
                 return

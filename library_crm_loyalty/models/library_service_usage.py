@@ -4,7 +4,7 @@ from odoo.tools import SQL
 
 class LibraryServiceUsage(models.Model):
     """Use earns points and counts in challenges. What staff log shows at once; after a
-    load jobs do it: its patrons are noted for their points."""
+    load a job does it: its patrons are noted."""
 
     _inherit = "library.service.usage"
 

@@ -1,6 +1,7 @@
 from datetime import date, timedelta
 
 from odoo.fields import Command
+from odoo.tools import SQL
 
 from odoo.addons.library_crm.tests.common import LibraryCommon
 
@@ -39,7 +40,6 @@ class LoyaltyCommon(LibraryCommon):
     def _join(cls, patron, programme=None):
         return (programme or cls.programme)._library_join(patron, date(2024, 1, 1))
 
-    def _use(self, day, service=None, patron=None, **values):
     @classmethod
     def _give(cls, card, points, day):
         """Points by hand, of a day."""

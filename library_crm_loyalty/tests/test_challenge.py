@@ -168,6 +168,31 @@ class TestChallenge(ChallengeCommon):
             self.badge.award_ids.patron_id, self.amal + self.bruno, "And not Noor"
         )
 
+    def test_loaded_use_counts_at_the_end_of_the_load(self):
+        """Bruno takes part and has no loyalty card; Noor does not take part."""
+        challenge = self._create_challenge()
+        over = self._create_challenge(
+            date_from=self.today - timedelta(days=90),
+            date_to=self.today - timedelta(days=40),
+        )
+        entry = challenge._enrol(self.bruno)
+        over._enrol(self.noor)
+        for patron in (self.bruno, self.noor):
+            for days_ago in (1, 2):
+                self._load_visit(patron, self.today - timedelta(days=days_ago))
+        self.assertEqual(entry.progress, 0)
+        due = self.env["library.loyalty.due"].search([])
+        self.assertIn(self.bruno, due.patron_id)
+        self.assertNotIn(self.noor, due.patron_id)
+        with self.enter_registry_test_mode():
+            self.env.ref(
+                "library_crm_loyalty.ir_cron_reckon_points"
+            ).method_direct_trigger()
+        self.env.invalidate_all()
+        self.assertEqual(entry.progress, 2)
+        self.assertTrue(entry.finished_on)
+        self.assertEqual(self._badges(self.bruno), self.badge)
+
     def test_queries_do_not_grow_with_who_takes_part(self):
         challenge = self._create_challenge(target=100)
         challenge._enrol(self.amal)

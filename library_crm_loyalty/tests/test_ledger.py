@@ -131,15 +131,7 @@ class TestLedger(LoyaltyCommon):
         self.assertFalse(self.env["library.loyalty.due"].search_count([]))
 
     def test_load_of_patrons_without_a_card_leaves_nothing_to_do(self):
-        self.env["library.service.usage"].insert_rows(
-            SQL(
-                "SELECT %s, %s, %s, %s::date, 1, 'onsite', NULL::int, NULL::varchar",
-                self.bruno.id,
-                self.visit.id,
-                self.main.id,
-                self.monday,
-            )
-        )
+        self._load_visit(self.bruno, self.monday)
         due = self.env["library.loyalty.due"].search([])
         self.assertNotIn(self.bruno, due.patron_id)
 
