@@ -19,6 +19,7 @@
         "data/ir_cron_data.xml",
         "data/ir_cron_report_data.xml",
         "data/mail_template_data.xml",
+        "wizard/library_loyalty_give_views.xml",
         "wizard/library_loyalty_recompute_views.xml",
         "wizard/library_loyalty_scan_views.xml",
         "wizard/library_loyalty_undo_views.xml",

@@ -158,11 +158,50 @@ assert bag.stock == 0, bag.stock
 assert bag.redemption_count == 1, bag.redemption_count
 """
 )
+#: A guardian and a child; the guardian gives 80 of 100 points, twice at once.
+MAKE_FAMILY = """
+child = env["library.patron"].create({
+    "name": "Noor", "company_id": library.id, "branch_id": branch.id,
+    "guardian_id": patron.id})
+child_card = program._library_join(child)
+env.cr.commit()
+
+def cards(env):
+    return (env["loyalty.card"].browse(one.id) for one in (card, child_card))
+"""
+GIVE_AWAY = (
+    MAKE_FAMILY
+    + """
+def give(env):
+    giver, receiver = cards(env)
+    giver._library_give(receiver, 80)
+
+at_once(give)
+assert found == ["SerializationFailure", "UserError"], found
+assert (card.points, child_card.points) == (20, 80), (card.points, child_card.points)
+"""
+)
+TAKE_BACK = (
+    MAKE_FAMILY
+    + """
+giver, receiver = cards(env)
+giver._library_give(receiver, 80)
+line = receiver.history_ids[0]
+env.cr.commit()
+
+def undo(env):
+    env["loyalty.history"].browse(line.id)._undo_move("Wrong child")
+
+at_once(undo)
+assert found == ["SerializationFailure", "UserError"], found
+assert (card.points, child_card.points) == (100, 0), (card.points, child_card.points)
+"""
+)
 
 
 @pytest.mark.parametrize(
     "script",
-    [SPEND, RECKON, SCAN, UNDO, LIMIT, LAST],
+    [SPEND, RECKON, SCAN, UNDO, LIMIT, LAST, GIVE_AWAY, TAKE_BACK],
     ids=[
         "two desks",
         "two jobs",
@@ -170,6 +209,8 @@ assert bag.redemption_count == 1, bag.redemption_count
         "undone at two desks",
         "one for each patron",
         "the last one",
+        "given to a child twice",
+        "taken back twice",
     ],
 )
 def test_two_at_once_leave_a_ledger_that_balances(script):

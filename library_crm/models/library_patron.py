@@ -891,6 +891,14 @@ class LibraryPatron(models.Model):
             for patron in self
         }
 
+    def _get_family(self):
+        """Those with whom these patrons live, as far as the library knows: members of
+        the household, guardians, and the children of the same guardian."""
+        guardians = self | self.guardian_id
+        return (
+            self.household_id.patron_ids | guardians | guardians.dependant_ids
+        ) - self
+
     def _get_spoken_for(self):
         """The patrons for whom these agree: themselves, unless they are minors, and
         the minors whom they guard."""

@@ -46,6 +46,20 @@ class LoyaltyPortal(LibraryPortal):
             lambda card: card.is_library and card.program_id.active
         )
 
+    def _get_receivers(self, card):
+        """The cards to which the user may give points of a card that they may spend:
+        those of people for whom they decide. For whoever else is in the household the
+        desk does it.
+
+        :rtype: loyalty.card
+        """
+        if card.points <= 0:
+            return card.browse()
+        decided_for = self._get_own_patrons()._get_spoken_for()
+        return card._library_get_receivers().filtered(
+            lambda other: other.library_patron_id in decided_for
+        )
+
     def _prepare_library_patron_values(self, patron_sudo, notice=None):
         values = super()._prepare_library_patron_values(patron_sudo, notice)
         may_see = self._may_see_points(patron_sudo)
@@ -126,6 +140,7 @@ class LoyaltyPortal(LibraryPortal):
                 if self._may_join(patron_sudo)
                 else cards.program_id.browse()
             ),
+            "receivers": {card: self._get_receivers(card) for card in cards},
             "friend_card": cards.filtered("library_thanks_for_friends")[:1],
             "notice": notice,
         }
@@ -245,3 +260,37 @@ class LoyaltyPortal(LibraryPortal):
                 f"/my/library/{patron_sudo.id}/voucher/{redemption.id}"
             )
         return request.redirect(f"{page}?notice=refused")
+
+    @http.route(
+        "/my/library/<int:patron_id>/points/give",
+        type="http",
+        auth="user",
+        methods=["POST"],
+        website=True,
+    )
+    def portal_my_points_give(
+        self, patron_id, receiver="", amount="", points="", **kwargs
+    ):
+        """Give points to somebody of the household; see ``portal_my_points_get`` for
+        the points that come along."""
+        try:
+            patron_sudo = self._get_points_patron(patron_id)
+        except MissingError:
+            return request.redirect("/my")
+        page = f"/my/library/{patron_sudo.id}/points"
+        for card in self._get_library_cards(patron_sudo):
+            chosen = self._get_receivers(card).filtered(
+                lambda other: str(other.id) == receiver
+            )
+            if not chosen:
+                continue
+            if str(int(card.points)) != points:
+                return request.redirect(f"{page}?notice=changed")
+            if not (amount.isascii() and amount.isdigit() and len(amount) <= 9):
+                break
+            try:
+                card._library_give(chosen, int(amount))
+            except UserError:
+                break
+            return request.redirect(f"{page}?notice=moved")
+        return request.redirect(f"{page}?notice=not_given")

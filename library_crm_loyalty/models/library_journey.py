@@ -118,7 +118,8 @@ class LibraryJourney(models.Model):
                    ) line
           GROUP BY patron_id
             HAVING sum(points) FILTER (
-                       WHERE id <= reached OR NOT kind = ANY(%(spent)s)
+                       WHERE id <= reached
+                          OR NOT (kind = ANY(%(spent)s) OR kind = 'moved')
                    ) >= %(points)s
             """,
             points=self.loyalty_points,

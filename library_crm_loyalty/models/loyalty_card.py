@@ -93,6 +93,11 @@ class LoyaltyCard(models.Model):
         copy=False,
         help="When its holder was last told that points are about to expire.",
     )
+    library_may_give = fields.Boolean(
+        compute="_compute_library_may_give",
+        compute_sudo=True,
+        help="There are points, and somebody of the household to give them to.",
+    )
     user_may_change = fields.Boolean(
         compute="_compute_user_may_change",
         help="Whether the user of the moment may change the balance and send the card.",
@@ -199,6 +204,10 @@ class LoyaltyCard(models.Model):
         for card in self:
             card.library_thanks_for_friends = card.program_id in thanking
 
+    def _compute_library_may_give(self):
+        for card in self:
+            card.library_may_give = card.points > 0 and card._library_get_receivers()
+
     def _get_friend_url(self):
         self.ensure_one()
         return (
@@ -248,12 +257,134 @@ class LoyaltyCard(models.Model):
             )
         )
 
+    def action_library_give(self):
+        """Ask how many points, and for whom."""
+        self.ensure_one()
+        return {
+            "type": "ir.actions.act_window",
+            "name": self.env._("Give Points"),
+            "res_model": "library.loyalty.give",
+            "view_mode": "form",
+            "target": "new",
+            "context": {"default_card_id": self.id},
+        }
+
     def _library_reckon(self):
         """Post what these cards have earned and not got yet, and take back what they
         have not earned after all."""
         self.flush_model()
         for program, cards in self.sudo().grouped("program_id").items():
             program._library_reckon(SQL("card.id = ANY(%s)", list(cards._ids)))
+
+    # ------------------------------------------------------------
+    # GIVEN WITHIN A HOUSEHOLD
+    # ------------------------------------------------------------
+
+    def _library_get_receivers(self):
+        """The cards that points of this one may be given to: of those with whom its
+        patron lives, in the same programme.
+
+        :return: cards as superuser; none where the programme lets nobody give
+        """
+        self.ensure_one()
+        card = self.sudo()
+        program = card.program_id
+        patron = card.library_patron_id
+        if not (card.is_library and card.active and patron):
+            return card.browse()
+        if not program.library_lets_give or not program._library_runs():
+            return card.browse()
+        family = patron._get_family().filtered("active")
+        return card.union(*program._library_get_cards(family).values()) - card
+
+    def _library_give(self, receiver, points):
+        """Give points to somebody of the household: two lines that balance, which tell
+        nobody's name, so that the one can be erased without the other. Whoever calls
+        this has seen to it that the user may do so.
+
+        The points get no younger by that: they expire as the oldest that the giver has.
+
+        :param receiver: the ``loyalty.card`` that gets them
+        :param int points: how many
+        :raise UserError: if there are not so many, or they may not be given
+        """
+        self.ensure_one()
+        giver = self.sudo()
+        if receiver not in giver._library_get_receivers():
+            raise UserError(
+                self.env._(
+                    "Points can be given to somebody of the same household who takes "
+                    "part in the same programme, while it runs."
+                )
+            )
+        if points < 1:
+            raise UserError(
+                self.env._(
+                    "Points: %(points)s can not be given. Give 1 or more.",
+                    points=points,
+                )
+            )
+        both = giver | receiver.sudo()
+        giver.flush_model()
+        giver._library_lock(SQL("card.id = ANY(%s)", list(both._ids)))
+        giver._library_move(
+            receiver.sudo(), points, secrets.token_hex(8), giver._library_oldest_day()
+        )
+
+    def _library_move(self, receiver, points, key, day, note=None):
+        """:param day: of the points, from which on they grow old"""
+        env = self.with_context(lang=self.company_id.partner_id.lang).env
+        common = {"library_kind": "moved", "library_key": key, "library_note": note}
+        self._library_post(
+            [
+                {
+                    **common,
+                    "card_id": self.id,
+                    "description": env._("Given within the household"),
+                    "library_date": self.program_id._library_today(),
+                    "points": -points,
+                },
+                {
+                    **common,
+                    "card_id": receiver.id,
+                    "description": env._("Received within the household"),
+                    "library_date": day,
+                    "points": points,
+                },
+            ]
+        )
+
+    def _library_oldest_day(self):
+        """The day of the oldest points of this card that are neither spent nor expired;
+        today where points do not grow old."""
+        self.ensure_one()
+        program = self.program_id
+        today = program._library_today()
+        if not program.library_expire_months:
+            return today
+        self.env.flush_all()
+        rows = self.env.execute_query(
+            SQL(
+                """
+                SELECT min(day)
+                  FROM (
+                        SELECT history.library_date AS day,
+                               sum(sum(history.issued - history.used)
+                                       FILTER (WHERE %(is_gift)s))
+                                   OVER (ORDER BY history.library_date) AS given,
+                               sum(sum(history.used - history.issued)
+                                       FILTER (WHERE NOT %(is_gift)s)) OVER () AS gone
+                          FROM loyalty_history history
+                         WHERE history.card_id = %(card)s
+                      GROUP BY history.library_date
+                       ) days
+                 WHERE given > coalesce(gone, 0)
+                """,
+                is_gift=program._sql_is_gift(),
+                card=self.id,
+            )
+        )
+        return rows[0][0] or today
 
     # ------------------------------------------------------------
     # MERGED, ERASED

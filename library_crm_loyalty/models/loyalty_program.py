@@ -37,6 +37,12 @@ class LoyaltyProgram(models.Model):
         default=500,
         help="Points that may be given or taken by hand at once.",
     )
+    library_lets_give = fields.Boolean(
+        string="Households May Share",
+        default=True,
+        help="Patrons may give points to somebody of their household who takes part "
+        "too. What is given counts for no tier.",
+    )
     library_expire_months = fields.Integer(
         string="Points Last (Months)",
         help="Points that are older expire, the oldest first; what was spent counts as "

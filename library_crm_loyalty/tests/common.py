@@ -55,6 +55,7 @@ class LoyaltyCommon(LibraryCommon):
             ]
         )
 
+    def _use(self, day, service=None, patron=None, **values):
         """A use on a date, or so many days after the Monday."""
         if isinstance(day, int):
             day = self.monday + timedelta(days=day)
@@ -66,6 +67,18 @@ class LoyaltyCommon(LibraryCommon):
                 "date": day,
                 **values,
             }
+        )
+
+    def _load_visit(self, patron, day):
+        """As a load adds a row."""
+        self.env["library.service.usage"].insert_rows(
+            SQL(
+                "SELECT %s, %s, %s, %s::date, 1, 'onsite', NULL::int, NULL::varchar",
+                patron.id,
+                self.visit.id,
+                self.main.id,
+                day,
+            )
         )
 
     def _lines(self, card=None, rule=None):

@@ -19,6 +19,7 @@ RIGHTS = {
     "library.loyalty.due": ("", "", "", "", ""),
     "library.loyalty.effect": ("r", "r", "r", "", ""),
     "library.loyalty.figures": ("", "", "", "", ""),
+    "library.loyalty.give": ("rwc", "", "rwc", "", ""),
     "library.loyalty.liability": ("r", "r", "r", "", ""),
     "library.loyalty.month": ("r", "r", "r", "", ""),
     "library.loyalty.occasion": ("", "", "ru", "", ""),

@@ -110,6 +110,18 @@ class TestPointsTrigger(LoyaltyJourneyCommon):
             self._run(NOON + timedelta(days=5)), [("Mail 1", "Amal Idris")]
         )
 
+    def test_who_gives_the_points_away_stays(self):
+        self.bruno.guardian_id = self.amal
+        receiver = self._join(self.bruno)
+        self.journey.step_ids.delay = 5
+        self._start()
+        self._post(100)
+        self._run()
+        self.card._library_give(receiver, 100)
+        self.assertEqual(
+            self._run(NOON + timedelta(days=5)), [("Mail 1", "Amal Idris")]
+        )
+
     def test_whose_points_are_corrected_leaves(self):
         self.journey.step_ids.delay = 5
         self.visit_rule.points = 100
@@ -170,18 +182,6 @@ class TestPointsTrigger(LoyaltyJourneyCommon):
             self.journey.loyalty_points = 20
 
 
-@tagged("post_install", "-at_install")
-class TestPointsStep(LoyaltyJourneyCommon):
-    @classmethod
-    def setUpClass(cls):
-        super().setUpClass()
-        cls.amal.enrolled_on = cls.bruno.enrolled_on = cls.today
-        cls.step = cls._make_step(
-            kind="points",
-            loyalty_program_id=cls.programme.id,
-            loyalty_points=25,
-            loyalty_text="Welcome",
-        )
 @tagged("post_install", "-at_install")
 class TestChallengeTrigger(LoyaltyJourneyCommon, ChallengeCommon):
     """Two challenges of 30 minutes; the journey is for the first one."""
@@ -255,6 +255,18 @@ class TestChallengeTrigger(LoyaltyJourneyCommon, ChallengeCommon):
             self.challenge.unlink()
 
 
+@tagged("post_install", "-at_install")
+class TestPointsStep(LoyaltyJourneyCommon):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.amal.enrolled_on = cls.bruno.enrolled_on = cls.today
+        cls.step = cls._make_step(
+            kind="points",
+            loyalty_program_id=cls.programme.id,
+            loyalty_points=25,
+            loyalty_text="Welcome",
+        )
 
     def test_who_takes_part_gets_points_and_the_others_go_on(self):
         self._make_step(after=self.step)

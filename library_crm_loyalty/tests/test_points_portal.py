@@ -171,6 +171,42 @@ class TestPointsPortal(LoyaltyCommon, HttpCase):
         self.assertEqual(self.card.points, 50)
         self.assertFalse(self.noor.loyalty_redemption_ids)
 
+    def _hand(self, giver, receiver, amount, points):
+        return self._post(
+            giver, "give", receiver=receiver.id, amount=amount, points=points
+        )
+
+    def test_guardian_gives_points_to_a_child_and_back(self):
+        self.assertNotIn("somebody of the family", self._get(self.amal).text)
+        child = self._join(self.noor)
+        self.assertIn("somebody of the family", self._get(self.amal).text)
+        response = self._hand(self.amal, child, 30, 50)
+        self.assertIn("notice=moved", response.headers["Location"])
+        self.assertEqual((self.card.points, child.points), (20, 30))
+        response = self._hand(self.amal, child, 30, 50)
+        self.assertIn("notice=changed", response.headers["Location"], "Pressed twice")
+        self._hand(self.noor, self.card, 10, 30)
+        self.assertEqual((self.card.points, child.points), (30, 20))
+        for amount in ("31", "-5", "0", "x", "٣", "", "9" * 40):
+            response = self._hand(self.amal, child, amount, 30)
+            self.assertIn("notice=not_given", response.headers["Location"], amount)
+        self.assertEqual((self.card.points, child.points), (30, 20))
+        self._assert_balanced()
+
+    def test_points_go_to_and_come_from_nobody_else_by_changing_an_id(self):
+        """Bruno lives in the household, and decides for himself."""
+        household = self.env["library.household"].create({"name": "Idris"})
+        (self.amal + self.noor + self.bruno).household_id = household
+        child = self._join(self.noor)
+        for stranger in (self.bruno, self.omar):
+            card = self._join(stranger)
+            self._give(card, 40, self.monday)
+            self._hand(self.amal, card, 10, 50)
+            self._hand(stranger, self.card, 10, 40)
+            self.assertEqual(card.points, 40)
+        self.assertEqual((self.card.points, child.points), (50, 0))
+        self.assertNotIn(self.bruno.name, self._get(self.amal).text)
+
     def test_guardian_joins_for_a_child_who_can_not_alone(self):
         self.assertIn("Take part", self._get(self.noor, "").text)
         child = self.env["res.users"].create(
@@ -193,6 +229,9 @@ class TestPointsPortal(LoyaltyCommon, HttpCase):
         self.assertEqual(self.noor.loyalty_card_ids.program_id, self.programme)
         self.authenticate("noor_points", "noor_points")
         self.assertEqual(self._get(self.noor).status_code, 200)
+        self._give(self.noor.loyalty_card_ids, 10, self.monday)
+        self._hand(self.noor, self.card, 10, 10)
+        self.assertEqual(self.card.points, 50, "Nor give away what is there")
         self.assertTrue(child)
 
     def test_friend_link_is_there_where_the_programme_thanks_for_it(self):
