@@ -27,6 +27,7 @@ class TestLoyaltyTranslation(SpeaksLanguages, TransactionCase):
         "selection__loyalty_history__library_kind__",
         "model:library.badge,",
         "model:library.challenge,",
+        "model:library.challenge.square,",
         "model:library.loyalty.reward,",
         "model:library.loyalty.rule,",
         "model:library.loyalty.tier,",
