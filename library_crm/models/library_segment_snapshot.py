@@ -17,7 +17,12 @@ class LibrarySegmentSnapshot(models.Model):
         "res.company", string="Library", required=True, ondelete="cascade"
     )
     date = fields.Date(required=True)
-    patron_count = fields.Integer(string="Patrons", required=True)
+    patron_count = fields.Integer(
+        string="Patrons",
+        required=True,
+        aggregator="avg",
+        help="Of several days: the average.",
+    )
 
     _day_uniq = models.UniqueIndex(
         "(segment_id, company_id, date)",

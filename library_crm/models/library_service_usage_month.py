@@ -27,6 +27,10 @@ class LibraryServiceUsageMonth(models.Model):
     service_id = fields.Many2one(
         "library.service", required=True, readonly=True, ondelete="restrict"
     )
+    category = fields.Selection(
+        related="service_id.category", string="Kind of Service", readonly=True
+    )
+    indicator = fields.Selection(related="service_id.indicator", readonly=True)
     channel = fields.Selection(
         lambda self: (
             self.env["library.service"]
