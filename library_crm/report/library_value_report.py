@@ -98,12 +98,14 @@ class LibraryValueReport(models.Model):
 
     @property
     def _table_query(self):
-        """Cost: one pass over the roll-up of use, whatever the number of uses."""
+        """Cost: one pass over the roll-up of the months that are asked for, whatever
+        the number of uses. Rows are numbered within their month, so that PostgreSQL
+        looks at no other month."""
         return SQL(
             """
             WITH spent AS MATERIALIZED (%(costs)s),
             price AS MATERIALIZED (%(prices)s),
-            used AS MATERIALIZED (
+            used AS (
                 SELECT figure.month, figure.company_id, figure.branch_id,
                        figure.service_id, service.category, %(audience)s AS audience,
                        sum(figure.quantity) AS quantity
@@ -158,9 +160,11 @@ class LibraryValueReport(models.Model):
                    AND rate.currency_id = cell.currency_id
                    AND rate.month = cell.month
             )
-            SELECT row_number() OVER (
-                       ORDER BY month, company_id, table_id, branch_id, category,
-                                service_id
+            SELECT (12 * (date_part('year', month)::int - 1900)
+                    + date_part('month', month)::int) * 1000000
+                   + row_number() OVER (
+                       PARTITION BY month
+                       ORDER BY company_id, table_id, branch_id, category, service_id
                    ) AS id,
                    month, company_id, branch_id, service_id, category, table_id,
                    currency_id, quantity, unpriced, value, compared_value, cost,
