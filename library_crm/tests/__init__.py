@@ -11,6 +11,7 @@ from . import (
     test_consent_reach,
     test_consent_recall,
     test_counter_load,
+    test_dashboards,
     test_data_load,
     test_data_load_bad_input,
     test_data_load_full_disk,
