@@ -9,7 +9,7 @@ from random import Random
 
 YEARS = 3
 HOLIDAYS = {(1, 1), (7, 4), (12, 25)}
-ONLINE = {"ebook", "eresource", "renewal"}
+ONLINE = {"ebook", "eresource", "renewal", "search", "turnaway"}
 BRANCH_CHANNELS = {"BUS": "outreach"}
 # The bus has neither rooms nor computers.
 ON_THE_BUS = {"loan", "return", "visit", "reference", "programme", "ill"}
@@ -136,6 +136,7 @@ class Use:
             for day in self._days_of(person):
                 rows.extend(self._uses_on(person, day))
         rows.extend(self._door_counts())
+        rows.extend(self._platform_counts())
         return rows
 
     # ------------------------------------------------------------
@@ -225,3 +226,13 @@ class Use:
                 if branch != "BUS":
                     sessions = visits * self.random.uniform(0.25, 0.4)
                     yield None, "wifi", branch, day, max(1, round(sessions))
+
+    def _platform_counts(self):
+        """What platforms report of each month that is over: searches, and how often
+        somebody was turned away."""
+        month = self.first.replace(day=1)
+        while month < self.last.replace(day=1):
+            season = SEASONS["term"][month.month - 1]
+            yield None, "search", "CAMP", month, round(90 * season) + 5
+            yield None, "turnaway", "CAMP", month, round(14 * season) + 1
+            month = (month + timedelta(days=31)).replace(day=1)
