@@ -318,7 +318,7 @@ class LibraryIndicatorMeasure(models.AbstractModel):
         )
 
     @api.model
-    def _query_places(self, company):
+    def _query_places(self, company, months):
         """Places of programmes, and who came to those. Where nobody was counted, the
         count may be yet to come: it is a gap. Cost: one pass over the places."""
         return self._sum_up(
