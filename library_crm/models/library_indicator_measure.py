@@ -321,6 +321,7 @@ class LibraryIndicatorMeasure(models.AbstractModel):
     def _query_places(self, company, months):
         """Places of programmes, and who came to those. Where nobody was counted, the
         count may be yet to come: it is a gap. Cost: one pass over the places."""
+        first, end = self._get_period(months)
         return self._sum_up(
             SQL(
                 """
@@ -341,11 +342,13 @@ class LibraryIndicatorMeasure(models.AbstractModel):
                            ('attendances_placed', came.attendances)
                        ) counted (measure, amount)
                  WHERE place.company_id = %s
-                   AND place.month BETWEEN (SELECT min(since) FROM span)
-                                       AND (SELECT max(month) FROM span)
+                   AND place.month >= %s
+                   AND place.month < %s
               GROUP BY counted.measure, place.branch_id, place.month
                 """,
                 company.id,
+                first,
+                end,
             )
         )
 
