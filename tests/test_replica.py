@@ -50,7 +50,9 @@ card = program._library_join(patron)
 voucher = env["library.loyalty.redemption"].search(
     [("patron_id", "=", patron.id), ("state", "=", "issued")], limit=1)
 if not voucher:
-    voucher = program.library_reward_ids[:1]._issue(card)
+    reward = program.library_reward_ids[:1]
+    reward.points = 1
+    voucher = reward._issue(card)
 today = fields.Date.context_today(patron)
 challenge = env["library.challenge"].create({
     "name": "Read", "company_id": patron.company_id.id, "goal_kind": "minutes",
