@@ -220,6 +220,33 @@ class TestAnnualReport(AnnualReportCommon):
         self.assertEqual(rows["Loans per person"][-2:], ["", ""])
         self.assertIn("Visits ÷ people to be served", self._text(self._report()))
 
+    def test_figure_stands_among_those_of_other_libraries(self):
+        self.env["library.peer.set"].search([]).unlink()
+        self._use(30, date(2025, 3, 1))
+        self._tell("visits_per_capita", {2025: 4})
+        visits = self.env.ref("library_crm.library_indicator_visits_per_capita")
+        self.assertNotIn("Among other libraries", self._text(self._report()))
+        peers = self.env["library.peer.set"].create({"name": "Survey", "year": 2025})
+        self.env["library.peer"].create(
+            [
+                {
+                    "set_id": peers.id,
+                    "ref": f"L{amount}",
+                    "name": f"Library {amount}",
+                    "population": 1000,
+                    "value_ids": [
+                        Command.create({"indicator_id": visits.id, "amount": amount})
+                    ],
+                }
+                for amount in (1, 2, 3, 4, 5)
+            ]
+        )
+        text = self._text(self._report())
+        self.assertRegex(
+            text, r"Among other libraries Visits per person 4\.00 better than 70 % of"
+        )
+        self.assertIn("half of those that do the same", text)
+
     def test_indicators_of_a_branch_are_those_of_the_branch(self):
         self._use(30, date(2025, 3, 1))
         self._tell("visits_per_capita", {2025: 3})

@@ -35,13 +35,14 @@ class TestDigest(TellsInDigest, LibraryCommon):
         )
         self.env.flush_all()
 
-    def _tell(self, code, month, value, value_year=None):
+    def _tell(self, code, month, value, value_year=None, branch=None):
         self.env["library.indicator.value"].create(
             {
                 "indicator_id": self.env.ref(
                     f"library_crm.library_indicator_{code}"
                 ).id,
                 "company_id": self.library.id,
+                "branch_id": branch and branch.id,
                 "month": month,
                 "denominator": 1,
                 "value": value,
@@ -90,6 +91,10 @@ class TestDigest(TellsInDigest, LibraryCommon):
                 "kpi_library_new_users": ["7", None, None],
             },
         )
+
+    def test_people_of_a_branch_are_not_those_of_the_library(self):
+        self._tell("active_users", date(2026, 4, 1), 321, branch=self.main)
+        self.assertEqual(self._kpis(self.manager), {})
 
     def test_uses_of_few_are_not_told(self):
         self._use(4, date(2026, 4, 1))

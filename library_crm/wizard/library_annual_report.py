@@ -19,9 +19,10 @@ HEADLINES = ("loans", "visits", "attendances")
 
 class LibraryAnnualReport(models.TransientModel):
     """The library's year on a few pages, for the board and the town: what was used, how
-    that has moved in five years, whether targets were met, branches beside each other,
-    how satisfied people were, what it was worth by each table of prices, and how all
-    that was counted. It is read on the screen or printed.
+    that has moved in five years, whether targets were met, where the library stands
+    among others, branches beside each other, how satisfied people were, what it was
+    worth by each table of prices, and how all that was counted. It is read on the
+    screen or printed.
 
     All figures come from roll-ups and snapshots, with the rights of whoever looks; no
     row of use is read. Fewer than five uses may be those of one person, and are not
@@ -131,6 +132,7 @@ class LibraryAnnualReport(models.TransientModel):
             "years": list(range(self.year - YEARS + 1, self.year + 1)),
             "headlines": self._prepare_headlines(indicators, trends, tables),
             "indicators": indicators,
+            "compared": [row for row in indicators if row["comparison"]],
             "trends": trends,
             "tables": tables,
             "worth": self._say_worth(tables),
@@ -240,14 +242,23 @@ class LibraryAnnualReport(models.TransientModel):
         ):
             if row._has_year():
                 rows[row.indicator_id.sudo()][row.year] = row
+        ends = self.env["library.indicator.value"].union(
+            *(years[self.year] for years in rows.values() if self.year in years)
+        )
+        comparisons = {
+            value.indicator_id: row.text
+            for value, row in ends._find_comparisons().items()
+        }
         return [
-            self._prepare_indicator(indicator, rows[indicator])
+            self._prepare_indicator(
+                indicator, rows[indicator], comparisons.get(indicator)
+            )
             for indicator in sorted(
                 rows, key=lambda indicator: (indicator.sequence, indicator.id)
             )
         ]
 
-    def _prepare_indicator(self, indicator, years):
+    def _prepare_indicator(self, indicator, years, comparison):
         now = years.get(self.year)
         standings = dict(
             self.env["library.indicator.value"]
@@ -263,6 +274,7 @@ class LibraryAnnualReport(models.TransientModel):
                 years[year].value_text if year in years else self._format(None)
                 for year in range(self.year - YEARS + 1, self.year + 1)
             ],
+            "comparison": comparison or "",
             "change": f"{now.change:+.0f} %" if now and now.trend != "none" else "",
             "target": now.target_text if has_target else "",
             "standing": now.standing if has_target else "none",
