@@ -319,6 +319,7 @@ class TestTranslations(SpeaksLanguages, TransactionCase):
         "arch_db:library_crm.mailing_year",
         "arch_db:library_crm.library_annual_report_",
         "/wizard/library_annual_report.py",
+        "/report/library_peer_comparison.py",
         "/models/ir_actions_report.py",
         "model:library.indicator,name:",
         "model:library.indicator,formula:",
