@@ -29,7 +29,7 @@ class TestSurveyAnnualReport(SurveyResultCommon):
         )
         page = html.fromstring(str(report.body))
         return {
-            row[0].text_content(): row[1].text_content()
+            row[0].text_content(): row[1].text_content().strip()
             for row in page.xpath("//h3[.='Satisfaction']/following-sibling::table//tr")
         }
 
