@@ -4,6 +4,8 @@ from odoo import api, fields, models
 from odoo.exceptions import ValidationError
 from odoo.fields import Domain
 
+from .library_service_usage import FEWEST_PATRONS
+
 
 class LibraryCluster(models.Model):
     """A kind of user that a librarian recognises: families, readers of e-books only,
@@ -61,15 +63,24 @@ class LibraryCluster(models.Model):
                     )
                 ) from error
 
+    @api.depends_context("uid", "allowed_company_ids")
     def _compute_count(self):
-        counts = dict(
-            self.env["library.patron"]._read_group(
-                [("cluster_id", "!=", False)], ["cluster_id"], ["__count"]
-            )
-        )
+        """Whoever may not see in which cluster somebody is gets figures of five patrons
+        or more."""
+        Patron = self.env["library.patron"]
+        known = Domain("cluster_id", "!=", False)
+        fewest = 1
+        if not self.env["library.service.usage"].has_access("read"):
+            Patron, fewest = Patron.sudo(), FEWEST_PATRONS
+            known &= Domain("company_id", "in", self.env.companies.ids)
+        counts = {
+            cluster: count
+            for cluster, count in Patron._read_group(known, ["cluster_id"], ["__count"])
+            if count >= fewest
+        }
         total = sum(counts.values())
         for cluster in self:
-            cluster.patron_count = counts.get(cluster, 0)
+            cluster.patron_count = counts.get(cluster.sudo(Patron.env.su), 0)
             cluster.patron_share = cluster.patron_count / total if total else 0
 
     def action_view_patrons(self):

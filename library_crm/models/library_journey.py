@@ -272,20 +272,10 @@ class LibraryJourney(models.Model):
         """Whether a domain on patrons asks a field that not all staff may read."""
         return any(
             groups and "base.group_user" not in groups
-            for groups in self._iter_asked_groups(domain)
+            for groups in self.env["library.patron"]._iter_asked_groups(
+                literal_eval(domain or "[]")
+            )
         )
-
-    @api.model
-    def _iter_asked_groups(self, domain):
-        """The groups that each field is limited to which a domain on patrons asks."""
-        for condition in Domain(literal_eval(domain or "[]")).iter_conditions():
-            model = self.env["library.patron"]
-            for name in condition.field_expr.split("."):
-                field = model._fields.get(name)
-                if not field:
-                    break
-                yield field.groups
-                model = self.env[field.comodel_name] if field.relational else model
 
     @api.depends("patron_domain")
     def _compute_segment_id(self):

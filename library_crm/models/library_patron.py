@@ -220,6 +220,13 @@ class LibraryPatron(models.Model):
         groups="library_crm.group_library_user",
     )
 
+    # What staff write and plan: whoever sees the patron may by Odoo search in it, also
+    # where they may not read it. Here the rules of messages and tasks hold.
+    message_ids = fields.One2many(bypass_search_access=False)
+    website_message_ids = fields.One2many(bypass_search_access=False)
+    activity_ids = fields.One2many(bypass_search_access=False)
+    activity_summary = fields.Char(groups="library_crm.group_library_user")
+
     # What is open, what was agreed
     request_ids = fields.One2many(
         "crm.lead", "library_patron_id", groups="library_crm.group_library_user"
@@ -374,12 +381,23 @@ class LibraryPatron(models.Model):
             )
 
     def _search_is_email_bounced(self, operator, value):
+        self._check_may_ask("is_email_bounced")
         if operator != "in":
             return NotImplemented
         patrons = self.sudo().search([("email_bounced", "!=", False)])
         return [("id", "in", patrons.filtered("is_email_bounced").ids)]
 
+    def _check_may_ask(self, name):
+        """Odoo asks who may read a field that is searched by a method of its own only
+        when it is read; whom a search finds tells as much.
+
+        :raise AccessError: if the user may not read the field
+        """
+        if not self.env.su:
+            self._check_field_access(self._fields[name], "read")
+
     def _search_is_minor(self, operator, value):
+        self._check_may_ask("is_minor")
         if operator != "in":
             return NotImplemented
         minors = self._query_minors()
@@ -427,6 +445,7 @@ class LibraryPatron(models.Model):
             patron.agreed_purpose_ids = agreed.get(patron.id)
 
     def _search_agreed_purpose_ids(self, operator, value):
+        self._check_may_ask("agreed_purpose_ids")
         if operator != "in":
             return NotImplemented
         purposes = self.env["library.consent.purpose"].browse(value).exists()
@@ -910,9 +929,15 @@ class LibraryPatron(models.Model):
         """The address of a page that this patron may open without a login. It holds
         for a time, and as long as the patron has the address it was sent to.
 
+        Only the system makes one, for a mail to that address: to a member of staff who
+        fills in a text with it, it would open the page in the patron's name. They get
+        the address at which the patron asks for it.
+
         :param str page: a key of ``_LINK_DAYS``
         """
         self.ensure_one()
+        if not self.env.su:
+            return f"{self.get_base_url()}/library_crm/preferences"
         patron = self.sudo()
         mark = patron._get_address_mark()
         token = hash_sign(
@@ -1045,6 +1070,28 @@ class LibraryPatron(models.Model):
         """
         self.search_count(domain, limit=1)
 
+    @api.model
+    def _check_recipients(self, model, domain):
+        """The same for whatever a mailing is written to: from contacts and requests too
+        a question leads to what the library knows.
+
+        :param str model: of the recipients
+        :raise AccessError: if the user may not read a field of the domain
+        """
+        if not model:
+            return
+        records = self.env[model]
+        for condition in Domain(domain).iter_conditions():
+            step, is_ours = records, "any" in condition.operator
+            for name in condition.field_expr.split("."):
+                is_ours = is_ours or step._name.startswith("library.")
+                field = step._fields.get(name)
+                if field and field.relational:
+                    step = self.env[field.comodel_name]
+            if is_ours or step._name.startswith("library."):
+                records.search_count(domain, limit=1)
+                return
+
     def action_new_mailing(self):
         """Begin a mailing to these patrons. Where the whole result of a search was
         chosen, the mailing keeps the search, so that it is read anew on sending."""
@@ -1071,6 +1118,13 @@ class LibraryPatron(models.Model):
         """What staff write to each other about a patron is for those who serve the
         patron; reading the patron (as marketing does) is not enough."""
         return dict.fromkeys(self, "write")
+
+    def message_subscribe(self, partner_ids=None, subtype_ids=None):
+        """Nor is it enough to follow what is written."""
+        self.check_access("write")
+        return super().message_subscribe(
+            partner_ids=partner_ids, subtype_ids=subtype_ids
+        )
 
     # ------------------------------------------------------------
     # ACTIONS
@@ -1252,6 +1306,7 @@ class LibraryPatron(models.Model):
         :rtype: dict
         """
         self.ensure_one()
+        self.check_access("read")
         Consent = self.env["library.consent"]
         newest = Consent._get_newest(self)
         labels = {

@@ -10,6 +10,8 @@ from odoo.fields import Domain
 from odoo.tools import SQL, get_lang
 from odoo.tools.misc import babel_locale_parse
 
+from .library_service_usage import FEWEST_PATRONS
+
 # So many days of use, over so many days, make a rhythm of one's own.
 _RHYTHM_USES, _RHYTHM_DAYS = 4, 60
 
@@ -106,7 +108,7 @@ class LibraryPatron(models.Model):
         readonly=True,
         copy=False,
         ondelete="set null",
-        groups="base.group_user",
+        groups="library_crm.group_library_user",
     )
     profiling_stopped = fields.Boolean(
         string="No Figures",
@@ -456,11 +458,12 @@ class LibraryPatron(models.Model):
     # SEGMENTS
     # ------------------------------------------------------------
 
-    @api.depends_context("allowed_company_ids")
+    @api.depends_context("uid", "allowed_company_ids")
     def _compute_segment_ids(self):
         """One question a segment, whose answer is at most the patrons asked for."""
         found = {patron.id: [] for patron in self}
-        for segment in self.env["library.segment"].search(Domain.TRUE):
+        segments = self.env["library.segment"].search(Domain.TRUE)
+        for segment in segments - segments._filter_unlisted():
             for patron in self.with_context(active_test=False).search(
                 Domain("id", "in", self.ids) & segment._get_domain()
             ):
@@ -470,6 +473,10 @@ class LibraryPatron(models.Model):
 
     @api.model
     def _search_segment_ids(self, operator, value):
+        """:raise AccessError: if being in one of them tells what the user may not know;
+        see ``library.segment._filter_unlisted``
+        """
+        self._check_may_ask("segment_ids")
         if operator != "in":
             return NotImplemented
         # Those that the user may see; another library's is as if it were not there.
@@ -478,8 +485,43 @@ class LibraryPatron(models.Model):
             .with_context(active_test=False)
             .search([("id", "in", [id_ for id_ in value if id_])])
         )
+        segments._check_may_list()
         found = Domain.OR(segment._get_domain() for segment in segments)
         if False in value:
             every = self.env["library.segment"].search(Domain.TRUE)
+            every -= every._filter_unlisted()
             found |= ~Domain.OR(segment._get_domain() for segment in every)
         return found
+
+    @api.model
+    def search_count(self, domain, limit=None):
+        """How many there are in a segment is told to whoever may write to it, also
+        where it is not told who they are; of that segment as a whole."""
+        segment = self.env["library.segment"]._find_alone(domain)
+        if not segment._filter_unlisted():
+            return super().search_count(domain, limit=limit)
+        count = self._count_unlisted(Domain(domain))
+        return min(count, limit) if limit else count
+
+    @api.model
+    def _count_unlisted(self, domain):
+        """How many patrons of the user's libraries there are, where the user may not
+        know who: fewer than five are told as none.
+
+        The caller has made sure that the domain names nobody.
+        """
+        domain &= Domain("company_id", "in", self.env.companies.ids)
+        count = self.sudo().search_count(domain)
+        return count if count >= FEWEST_PATRONS else 0
+
+    @api.model
+    def _iter_asked_groups(self, domain):
+        """The groups that each field is limited to which a domain on patrons asks."""
+        for condition in Domain(domain).iter_conditions():
+            model = self
+            for name in condition.field_expr.split("."):
+                field = model._fields.get(name)
+                if not field:
+                    break
+                yield field.groups
+                model = self.env[field.comodel_name] if field.relational else model

@@ -5,13 +5,23 @@ from collections.abc import Collection
 from datetime import timedelta
 
 from odoo import api, fields, models
-from odoo.exceptions import UserError, ValidationError
+from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.fields import Domain
 from odoo.tools import SQL, format_date
 
 from .library_service_usage import FEWEST_PATRONS
 
 _logger = logging.getLogger(__name__)
+
+# What many patrons have in common. Besides a question about use, marketing may ask
+# nothing else: with a name or a number the answer would be about one person.
+_SHARED_FIELDS = frozenset(
+    ("active", "agreed_purpose_ids", "branch_id", "company_id", "enrolled_on")
+    + ("expiry_date", "interest_ids", "is_minor", "lang", "last_use_date")
+    + ("lifecycle", "lifecycle_since", "frequency", "membership_state")
+    + ("patron_category_id", "preferred_channel", "recency", "variety")
+)
+_SHARED_PROPERTIES = frozenset(("code", "id", "kind", "name"))
 
 
 class LibrarySegment(models.Model):
@@ -54,6 +64,12 @@ class LibrarySegment(models.Model):
     listed_patron_ids = fields.Many2many(
         "library.patron", "library_segment_patron_rel", string="Listed Patrons"
     )
+    is_private = fields.Boolean(
+        string="Tells of Use",
+        compute="_compute_is_private",
+        help="Being in it tells what somebody used or when they were born: marketing "
+        "writes to it and sees how many there are, and no names.",
+    )
     mailing_filter_ids = fields.One2many(
         "mailing.filter", "library_segment_id", string="Saved Filter of Mailings"
     )
@@ -76,7 +92,7 @@ class LibrarySegment(models.Model):
     trend_graph = fields.Text(compute="_compute_trend")
 
     @api.depends("kind", "domain", "condition_ids", "listed_patron_ids")
-    @api.depends_context("allowed_company_ids")
+    @api.depends_context("uid", "allowed_company_ids")
     def _compute_patron_count(self):
         for segment in self:
             try:
@@ -153,8 +169,6 @@ class LibrarySegment(models.Model):
         domain = self._parse_domain()
         try:
             parts = [condition._get_domain() for condition in self.condition_ids]
-            if parts and self._would_single_out(parts):
-                return Domain.FALSE
             if not domain.is_true():
                 query = Patron._search(domain)
                 parts.append(Domain("id", "in", query))
@@ -163,22 +177,6 @@ class LibrarySegment(models.Model):
         if self.company_id:
             parts.append(Domain("company_id", "=", self.company_id.id))
         return Domain.AND(parts)
-
-    def _would_single_out(self, parts):
-        """Whether the use that is asked for is that of so few that it would tell what
-        one person uses, to somebody who may not see that."""
-        if self.env["library.service.usage"].has_access("read"):
-            return False
-        companies = self.company_id or self.env.companies
-        found = (
-            self.env["library.patron"]
-            .sudo()
-            .search_count(
-                Domain.AND([*parts, Domain("company_id", "in", companies.ids)]),
-                limit=FEWEST_PATRONS,
-            )
-        )
-        return found < FEWEST_PATRONS
 
     def _parse_domain(self):
         try:
@@ -195,8 +193,14 @@ class LibrarySegment(models.Model):
         )
 
     def _count(self):
-        """How many patrons there are, as the user sees patrons."""
-        return self.env["library.patron"].search_count(self._get_domain())
+        """How many patrons there are, as the user sees patrons; where the user may not
+        know who they are, see ``library.patron._count_unlisted``."""
+        if not self._filter_unlisted():
+            return self.env["library.patron"].search_count(self._get_domain())
+        if not self.id:
+            # What is being written was not checked yet.
+            self._check_names_nobody()
+        return self.env["library.patron"]._count_unlisted(self._get_domain())
 
     def _check_rule(self):
         """Whoever writes a rule may ask only what they may read. (Odoo checks its
@@ -205,6 +209,7 @@ class LibrarySegment(models.Model):
             if segment.kind == "list":
                 continue
             segment._check_asks_not_itself()
+            segment._check_names_nobody()
             domain = segment._parse_domain()
             try:
                 self.env["library.patron"]._check_mailing_domain(domain)
@@ -237,18 +242,37 @@ class LibrarySegment(models.Model):
         """The segments that the rule of this one asks for."""
         if self.kind == "list":
             return self.browse()
+        return self._find_asked(self._parse_domain())
+
+    @api.model
+    def _find_asked(self, domain):
+        """The segments that a domain on patrons asks for, as superuser."""
         ids = []
-        for condition in self._parse_domain().iter_conditions():
-            if condition.field_expr == "segment_ids":
+        for condition in Domain(domain).iter_conditions():
+            if condition.field_expr in ("segment_ids", "segment_ids.id"):
                 value = condition.value
-                ids += value if isinstance(value, (list, tuple, set)) else [value]
-            if condition.field_expr == "segment_ids.id":
-                ids += list(condition.value)
+                is_list = isinstance(value, Collection) and not isinstance(value, str)
+                ids += value if is_list else [value]
         return (
             self.sudo()
             .browse([id_ for id_ in ids if isinstance(id_, int) and id_])
             .exists()
         )
+
+    @api.model
+    def _find_alone(self, domain):
+        """The segment whose patrons a domain chooses, where it asks nothing else.
+
+        :return: the ``library.segment``; none for any other domain
+        """
+        domain = Domain(domain)
+        conditions = list(domain.iter_conditions())
+        if len(conditions) != 1 or domain != conditions[0]:
+            return self.browse()
+        if conditions[0].operator not in ("in", "="):
+            return self.browse()
+        segments = self._find_asked(domain)
+        return segments.sudo(self.env.su) if len(segments) == 1 else self.browse()
 
     @api.model
     def _find_addressed(self, domain):
@@ -270,6 +294,95 @@ class LibrarySegment(models.Model):
             ids.update(value if isinstance(value, Collection) else [value])
         segments = self.sudo().browse([id_ for id_ in ids if isinstance(id_, int)])
         return segments.exists() if len(ids) == 1 else self.browse()
+
+    # ------------------------------------------------------------
+    # WHO MAY KNOW WHO IS IN IT
+    # ------------------------------------------------------------
+
+    @api.depends("kind", "domain", "condition_ids")
+    def _compute_is_private(self):
+        for segment in self:
+            try:
+                segment.is_private = segment._tells_of_use()
+            except UserError:
+                # It can not be read, so nobody can be in it.
+                segment.is_private = True
+
+    def _tells_of_use(self, known=()):
+        """Whether being in it tells what marketing may not read of a patron."""
+        self.ensure_one()
+        if self.kind == "list":
+            return False
+        if self.condition_ids:
+            return True
+        readers = {"base.group_user", "library_crm.group_library_marketing"}
+        domain = self._parse_domain()
+        return any(
+            groups and readers.isdisjoint(groups.split(","))
+            for groups in self.env["library.patron"]._iter_asked_groups(domain)
+        ) or any(
+            asked._tells_of_use((*known, self._origin.id))
+            for asked in self._find_asked(domain)
+            if asked.id not in known
+        )
+
+    def _filter_unlisted(self):
+        """Those of these segments of which the user may know how many are in them, and
+        not who: they tell of use, and the user may not see what one person uses."""
+        if not self or self.env["library.service.usage"].has_access("read"):
+            return self.browse()
+        return self.filtered(lambda segment: segment.sudo().is_private)
+
+    def _check_may_list(self):
+        """
+        :raise AccessError: if the user may not know who is in these segments
+        """
+        if unlisted := self._filter_unlisted():
+            raise AccessError(
+                self.env._(
+                    "Who is in the segment %(name)s tells what they used or when they "
+                    "were born, so it is not listed for you. You can write to the "
+                    "whole segment, and see how many there are.",
+                    name=unlisted[0].sudo().name,
+                )
+            )
+
+    def _check_names_nobody(self):
+        """See to it that a question about use is about many.
+
+        :raise AccessError: if the user may not see what one person uses, and the rule
+            picks out persons
+        """
+        for segment in self._filter_unlisted():
+            for condition in segment._parse_domain().iter_conditions():
+                if not segment._is_shared(condition):
+                    raise AccessError(
+                        self.env._(
+                            "The segment %(name)s asks for use, and for “%(field)s”, "
+                            "which picks out persons: it would tell what one person "
+                            "used. Ask for what many have in common, such as branch, "
+                            "category or membership.",
+                            name=segment.name,
+                            field=condition.field_expr,
+                        )
+                    )
+
+    def _is_shared(self, condition):
+        """Whether a condition on patrons asks for what many have in common."""
+        name, *properties = condition.field_expr.split(".")
+        if name == "segment_ids":
+            return all(
+                asked.kind == "rule"
+                and all(map(asked._is_shared, asked._parse_domain().iter_conditions()))
+                for asked in self._find_asked(condition)
+            )
+        if name == "dependant_ids":
+            return not properties and isinstance(condition.value, bool)
+        return (
+            name in _SHARED_FIELDS
+            and _SHARED_PROPERTIES.issuperset(properties)
+            and "any" not in condition.operator
+        )
 
     # ------------------------------------------------------------
     # CREATE AND WRITE
@@ -295,7 +408,7 @@ class LibrarySegment(models.Model):
 
     def write(self, vals):
         result = super().write(vals)
-        if {"domain", "kind"} & vals.keys():
+        if {"domain", "kind", "condition_ids"} & vals.keys():
             self._check_rule()
         if "name" in vals:
             for mailing_filter in self.sudo().mailing_filter_ids:
@@ -340,11 +453,14 @@ class LibrarySegment(models.Model):
 
     def _take_snapshot(self, company):
         """Write down how many patrons of the library there are today; counted again on
-        the same day, the later figure holds."""
+        the same day, the later figure holds. Fewer than five who used something are
+        none."""
         self.ensure_one()
         count = self.env["library.patron"].search_count(
             self._get_domain() & Domain("company_id", "=", company.id)
         )
+        if self.is_private and count < FEWEST_PATRONS:
+            count = 0
         Snapshot = self.env["library.segment.snapshot"]
         Snapshot.flush_model()
         self.env.cr.execute(
@@ -373,6 +489,7 @@ class LibrarySegment(models.Model):
     def action_view_patrons(self):
         """List the patrons who are in the segment now."""
         self.ensure_one()
+        self._check_may_list()
         return {
             **self.env["ir.actions.actions"]._for_xml_id(
                 "library_crm.library_patron_action"

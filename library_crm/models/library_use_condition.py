@@ -75,6 +75,17 @@ class LibraryUseCondition(models.Model):
         "Condition on use: the days are 0 (ever) or more; of a cluster 1 to 365.",
     )
 
+    @api.model_create_multi
+    def create(self, vals_list):
+        conditions = super().create(vals_list)
+        conditions.segment_id._check_rule()
+        return conditions
+
+    def write(self, vals):
+        result = super().write(vals)
+        self.segment_id._check_rule()
+        return result
+
     @api.depends("segment_id.company_id", "cluster_id.company_id")
     def _compute_company_id(self):
         for condition in self:

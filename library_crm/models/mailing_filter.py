@@ -30,7 +30,7 @@ class MailingFilter(models.Model):
 
     def _check_library_domain(self):
         for mailing_filter in self:
-            if mailing_filter.mailing_model_name == "library.patron":
-                self.env["library.patron"]._check_mailing_domain(
-                    literal_eval(mailing_filter.mailing_domain)
-                )
+            self.env["library.patron"]._check_recipients(
+                mailing_filter.mailing_model_name,
+                literal_eval(mailing_filter.mailing_domain),
+            )

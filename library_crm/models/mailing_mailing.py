@@ -56,11 +56,10 @@ class MailingMailing(models.Model):
         help="The mail is a step of this journey, and sent by it alone.",
     )
     library_is_private = fields.Boolean(
-        related="library_journey_id.is_private",
+        compute="_compute_library_is_private",
         store=True,
         string="Private",
-        # Said here as well, for addons that know of more than journeys.
-        help="Being on this journey tells when somebody was born or what they used, so "
+        help="Having got it tells when somebody was born or what they used, so "
         "marketing sees its numbers and no names.",
     )
     library_view_id = fields.Many2one(
@@ -116,6 +115,25 @@ class MailingMailing(models.Model):
                 else False
             )
 
+    # A segment may have changed since, so it is asked again when the mailing leaves.
+    @api.depends(
+        *("library_journey_id.is_private", "mailing_domain", "mailing_model_id"),
+        "state",
+    )
+    def _compute_library_is_private(self):
+        for mailing in self:
+            mailing.library_is_private = mailing._is_library_private()
+
+    def _is_library_private(self):
+        """Whether having got it tells what marketing may not know; a hook."""
+        if self.library_journey_id:
+            return self.library_journey_id.is_private
+        return self.mailing_model_real == "library.patron" and any(
+            self.env["library.segment"]
+            ._find_asked(self._parse_mailing_domain())
+            .mapped("is_private")
+        )
+
     @api.depends("mailing_domain", "library_purpose_id", "mailing_model_id")
     def _compute_library_reach(self):
         for mailing in self:
@@ -123,8 +141,7 @@ class MailingMailing(models.Model):
                 mailing.library_reach = False
                 continue
             Model = self.env[mailing.mailing_model_real]
-            agreed = Model.search_count(mailing._get_recipients_domain())
-            total = Model.search_count(mailing._parse_mailing_domain())
+            agreed, total = mailing._count_library_recipients(Model)
             if Model._name == "library.patron":
                 mailing.library_reach = self.env._(
                     "%(agreed)s of %(total)s chosen patrons agreed and will be "
@@ -140,6 +157,18 @@ class MailingMailing(models.Model):
                 )
             else:
                 mailing.library_reach = False
+
+    def _count_library_recipients(self, Model):
+        """
+        :return: how many of the chosen recipients agreed, and how many were chosen
+        """
+        chosen, agreed = self._parse_mailing_domain(), self._get_recipients_domain()
+        if (
+            Model._name == "library.patron"
+            and self.env["library.segment"]._find_alone(chosen)._filter_unlisted()
+        ):
+            return Model._count_unlisted(agreed), Model.search_count(chosen)
+        return Model.search_count(agreed), Model.search_count(chosen)
 
     @api.model_create_multi
     def create(self, vals_list):
@@ -165,10 +194,9 @@ class MailingMailing(models.Model):
 
     def _check_library_domain(self):
         for mailing in self:
-            if mailing.mailing_model_real == "library.patron":
-                self.env["library.patron"]._check_mailing_domain(
-                    mailing._parse_mailing_domain()
-                )
+            self.env["library.patron"]._check_recipients(
+                mailing.mailing_model_real, mailing._parse_mailing_domain()
+            )
 
     def _get_recipients_domain(self):
         """Leave out who did not agree, whatever domain the mailing was given."""

@@ -344,31 +344,171 @@ class TestSegment(LibraryCommon):
                 {"name": "Old", "domain": "[('birth_date', '<', '1950-01-01')]"}
             )
 
-    def test_marketing_may_use_what_the_manager_has_asked(self):
-        self.bruno.birth_date = "1940-05-05"
+    def _make_users(self, count):
+        """So many patrons who borrowed something yesterday."""
+        patrons = self.env["library.patron"].create(
+            [
+                {
+                    "name": f"Patron {number}",
+                    "card_number": f"seg-{number}",
+                    "company_id": self.library.id,
+                    "branch_id": self.main.id,
+                }
+                for number in range(count)
+            ]
+        )
+        for patron in patrons:
+            self._use(patron, [1])
+        return patrons
+
+    def test_marketing_writes_to_what_the_manager_has_asked_and_sees_no_names(self):
+        self._make_users(5).birth_date = "1940-05-05"
         segment = (
             self.env["library.segment"]
             .with_user(self.manager)
             .create({"name": "Old", "domain": "[('birth_date', '<', '1950-01-01')]"})
         )
-        self.assertEqual(self._members(segment, self.marketing), self.bruno)
+        self.assertTrue(segment.is_private)
+        self.assertEqual(len(self._members(segment, self.manager)), 5)
+        self.assertEqual(segment.with_user(self.marketing).patron_count, 5)
+        with self.assertRaisesRegex(AccessError, "Old"):
+            self._members(segment, self.marketing)
+        with self.assertRaises(AccessError):
+            segment.with_user(self.marketing).action_view_patrons()
 
     def test_use_of_so_few_that_it_names_somebody_is_not_told_to_marketing(self):
-        self._use(self.amal, [1])
+        patrons = self._make_users(4)
         segment = self._segment("[]", {"rule": "at_least"})
-        self.assertEqual(self._members(segment, self.desk), self.amal)
-        self.assertFalse(self._members(segment, self.marketing))
-        more = self.env["library.patron"].create(
-            [
-                {"name": f"Patron {number}", "company_id": self.library.id}
-                for number in range(4)
-            ]
+        as_marketing = segment.with_user(self.marketing)
+        self.assertEqual(self._members(segment, self.desk), patrons)
+        self.assertEqual(segment.patron_count, 4)
+        self.assertEqual(as_marketing.patron_count, 0)
+        segment._take_snapshot(self.library)
+        self.assertEqual(as_marketing.last_count, 0)
+        self._use(self.amal, [1])
+        self.env.invalidate_all()
+        self.assertEqual(as_marketing.patron_count, 5)
+        segment._take_snapshot(self.library)
+        self.env.invalidate_all()
+        self.assertEqual(as_marketing.last_count, 5)
+
+    def test_question_about_use_can_not_be_put_about_one_person(self):
+        patrons = self._make_users(6)
+        used = {"rule": "at_least"}
+        Segment = self.env["library.segment"].with_user(self.marketing)
+        chosen = self._segment(kind="list", listed_patron_ids=patrons.ids)
+        one = self._segment(f"[('id', '=', {patrons[0].id})]")
+        for domain in (
+            [("id", "=", patrons[0].id)],
+            [("card_number", "=", "seg-0")],
+            [("partner_id.name", "=", "Patron 0")],
+            [("membership_ids.id", "=", 1)],
+            [("guardian_id", "=", patrons[0].id)],
+            [("branch_id.name", "=", "Main"), ("complete_name", "ilike", "0")],
+            [("segment_ids", "in", chosen.ids)],
+            [("segment_ids", "in", one.ids)],
+            [("branch_id", "any", [("id", "=", self.main.id)])],
+        ):
+            values = {"name": "Guess", "domain": repr(domain)}
+            with self.subTest(domain=domain):
+                with self.assertRaises(AccessError):
+                    Segment.create({**values, "condition_ids": [Command.create(used)]})
+                later = Segment.create(values)
+                with self.assertRaises(AccessError):
+                    later.condition_ids = [Command.create(used)]
+                with self.assertRaises(AccessError):
+                    self.env["library.use.condition"].with_user(self.marketing).create(
+                        {**used, "segment_id": later.id}
+                    )
+                # Counted as it is written, before anything is saved.
+                new = Segment.new(
+                    {**values, "kind": "rule", "condition_ids": [Command.create(used)]}
+                )
+                self.assertEqual(new.patron_count, 0)
+        shared = Segment.create(
+            {
+                "name": "Adults at Main",
+                "domain": repr(
+                    [
+                        ("branch_id.code", "=", "TMAIN"),
+                        ("enrolled_on", "<", "today"),
+                    ]
+                ),
+                "company_id": self.library.id,
+                "condition_ids": [Command.create(used)],
+            }
         )
-        for patron in more[:3]:
-            self._use(patron, [1])
-        self.assertFalse(self._members(segment, self.marketing))
-        self._use(more[3], [1])
-        self.assertEqual(len(self._members(segment, self.marketing)), 5)
+        self.assertEqual(shared.patron_count, 0)
+        patrons.enrolled_on = "2020-01-01"
+        self.env.invalidate_all()
+        self.assertEqual(shared.patron_count, 6)
+
+    def test_count_of_a_private_segment_is_of_the_whole_of_it(self):
+        patrons = self._make_users(6)
+        segment = self._segment("[]", {"rule": "at_least"})
+        Patron = self.env["library.patron"].with_user(self.marketing)
+        alone = [("segment_ids", "in", segment.ids)]
+        self.assertEqual(Patron.search_count(alone), 6)
+        one = patrons[0].id
+        for domain in (
+            [*alone, ("id", "=", one)],
+            [*alone, ("id", "!=", one)],
+            ["!", *alone],
+            [("segment_ids", "not in", segment.ids)],
+            [("segment_ids", "in", [segment.id, self._segment().id])],
+            [("guardian_id", "any", alone)],
+        ):
+            for method in ("search", "search_count"):
+                with self.subTest(domain=domain, method=method):
+                    with self.assertRaises(AccessError):
+                        getattr(Patron, method)(domain)
+        with self.assertRaises(AccessError):
+            Patron.formatted_read_group(alone, ["complete_name"], ["__count"])
+        self.assertNotIn(segment, Patron.browse(one).segment_ids)
+        self.assertIn(segment, patrons[0].with_user(self.desk).segment_ids)
+
+    def test_overlap_with_a_list_tells_marketing_nothing_about_use(self):
+        patrons = self._make_users(6)
+        used = self._segment("[]", {"rule": "at_least"})
+        chosen = self._segment(kind="list", listed_patron_ids=patrons[0].ids)
+        overlap = self.env["library.segment.overlap"].create(
+            {"segment_id": used.id, "other_id": chosen.id}
+        )
+        self.assertEqual(overlap.count_both, 1)
+        with self.assertRaises(AccessError):
+            self.env["library.segment.overlap"].with_user(self.marketing).create(
+                {"segment_id": used.id, "other_id": chosen.id}
+            ).read(["count_both"])
+
+    def test_marketing_writes_to_those_who_used_something_and_sees_no_names(self):
+        self._make_users(6)
+        segment = self._segment("[]", {"rule": "at_least"})
+        values = {
+            "subject": "Come",
+            "body_html": "<p>Hello</p>",
+            "mailing_model_id": self.env["ir.model"]._get_id("library.patron"),
+            "library_purpose_id": self.env.ref(
+                "library_crm.library_consent_purpose_service"
+            ).id,
+        }
+        Mailing = self.env["mailing.mailing"].with_user(self.marketing)
+        alone = [("segment_ids", "in", segment.ids)]
+        mailing = Mailing.create({**values, "mailing_domain": repr(alone)})
+        self.assertIn("6 of 6", mailing.library_reach)
+        self.assertEqual(len(mailing.sudo()._get_recipients()), 6)
+        self.assertTrue(mailing.library_is_private)
+        trace = self.env["mailing.trace"].create(
+            {
+                "model": "library.patron",
+                "res_id": segment.listed_patron_ids.id or self.amal.id,
+                "mass_mailing_id": mailing.id,
+            }
+        )
+        self.assertFalse(trace.with_user(self.marketing)._filtered_access("read"))
+        with self.assertRaises(AccessError):
+            Mailing.create(
+                {**values, "mailing_domain": repr([*alone, ("id", "=", self.amal.id)])}
+            )
 
     def test_desk_sees_the_patrons_of_its_branches_alone(self):
         segment = self._segment()
@@ -390,5 +530,6 @@ class TestSegment(LibraryCommon):
         self.assertGreaterEqual(len(shipped), 15)
         for segment in self.env["library.segment"].browse(shipped.mapped("res_id")):
             with self.subTest(segment=segment.name):
-                for user in (self.marketing, self.desk, self.manager):
+                for user in (self.desk, self.manager):
                     self._members(segment, user)
+                self.assertGreaterEqual(segment.with_user(self.marketing)._count(), 0)

@@ -82,6 +82,7 @@ class LibraryPatron(models.Model):
 
     @api.model
     def _search_loyalty_tier_ids(self, operator, value):
+        self._check_may_ask("loyalty_tier_ids")
         if operator != "in":
             return NotImplemented
         tiers = [id_ for id_ in value if id_]

@@ -1,3 +1,5 @@
+from ast import literal_eval
+
 from odoo import api, fields, models
 from odoo.exceptions import ValidationError
 from odoo.tools import SQL
@@ -62,7 +64,9 @@ class LibraryJourney(models.Model):
             journey.tells_answers = journey._goes_by_satisfaction() or any(
                 readers in (groups or "")
                 for domain in domains
-                for groups in self._iter_asked_groups(domain)
+                for groups in self.env["library.patron"]._iter_asked_groups(
+                    literal_eval(domain or "[]")
+                )
             )
 
     def _goes_by_satisfaction(self):

@@ -17,22 +17,15 @@ class MailingMailing(models.Model):
         ondelete="cascade",
     )
 
-    library_is_private = fields.Boolean(
-        compute="_compute_library_is_private", related=None, store=True
-    )
-
-    @api.depends(
-        "library_journey_id.is_private",
-        "library_round_id.kind",
-        "library_original_id.library_round_id.kind",
-    )
+    @api.depends("library_round_id.kind", "library_original_id.library_round_id.kind")
     def _compute_library_is_private(self):
+        return super()._compute_library_is_private()
+
+    def _is_library_private(self):
         """Being asked about a service tells that one used it."""
-        for mailing in self:
-            mailing.library_is_private = (
-                mailing.library_journey_id.is_private
-                or mailing._get_library_round().kind == "service"
-            )
+        return (
+            self._get_library_round().kind == "service" or super()._is_library_private()
+        )
 
     @api.constrains(
         *("state", "library_round_id", "library_original_id"),
