@@ -1,6 +1,7 @@
 import secrets
 from contextlib import contextmanager
 from tempfile import TemporaryFile
+from urllib.parse import urlsplit
 
 from dateutil.relativedelta import relativedelta
 
@@ -310,6 +311,27 @@ class LibraryDataSource(models.Model):
         for source in self:
             if source.new_secret:
                 source.sudo().secret = source.new_secret
+        # Nor is what was typed told once more in the answer.
+        self.invalidate_recordset(["new_secret"])
+
+    def write(self, vals):
+        """A secret goes to the server that it was entered for, and to no other: or else
+        whoever may change the address could have it sent to themselves."""
+        origins = {source: source._get_origin() for source in self}
+        result = super().write(vals)
+        if {"address", "format"} & vals.keys() and not vals.get("new_secret"):
+            self.filtered(
+                lambda source: (
+                    origins[source] and source._get_origin() != origins[source]
+                )
+            ).sudo().secret = False
+        return result
+
+    def _get_origin(self):
+        """:return: what is spoken to which server, as a tuple; none without one"""
+        self.ensure_one()
+        parts = urlsplit(self.address or "")
+        return (parts.scheme, parts.netloc.lower(), self.format) if self.address else ()
 
     def _compute_webhook_url(self):
         for source in self:

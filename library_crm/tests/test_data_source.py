@@ -496,6 +496,64 @@ class TestDataSource(DataSourceCase):
             as_manager.search([("secret", "=", "another")])
         self.assertFalse(source.copy().sudo().secret)
 
+    def test_secret_comes_back_by_no_door(self):
+        """Not even to whoever has just entered it."""
+        source = self.make_koha()
+        source.new_secret = "xq-first"
+        as_manager = source.with_user(self.manager)
+        answers = [
+            as_manager.web_save(
+                {"new_secret": "xq-second"}, {"new_secret": {}, "has_secret": {}}
+            ),
+            as_manager.read(),
+            as_manager.web_read({"new_secret": {}, "display_name": {}}),
+            as_manager.search_read([]),
+            as_manager.copy().read(),
+            as_manager.fields_get(),
+        ]
+        self.assertEqual(source.sudo().secret, "xq-second")
+        for answer in answers:
+            self.assertNotIn("xq-", str(answer))
+        for name in ("secret", "key"):
+            self.assertNotIn(name, answers[-1])
+            for way in (
+                lambda name=name: as_manager._export_rows([[name]]),
+                lambda name=name: as_manager.search([], order=name),
+                lambda name=name: as_manager.formatted_read_group([], [name]),
+                lambda name=name: as_manager.search([(name, "like", "xq-%")]),
+                lambda name=name: (
+                    self.env["library.data.load"]
+                    .with_user(self.manager)
+                    .search([(f"source_id.{name}", "like", "xq-%")])
+                ),
+            ):
+                with self.subTest(name), self.assertRaises(AccessError):
+                    way()
+        for message in self.env["mail.message"].search(
+            [("model", "=", source._name), ("res_id", "=", source.id)]
+        ):
+            self.assertNotIn("xq-", str(message.body))
+
+    def test_secret_goes_to_no_server_but_that_it_was_entered_for(self):
+        source = self.make_koha()
+        source.new_secret = "xq-first"
+        as_manager = source.with_user(self.manager)
+        as_manager.address = f"{self.koha.address}/"
+        self.assertTrue(as_manager.has_secret, "The same server")
+        for address in (
+            *("https://evil.example.org", "http://127.0.0.1:1"),
+            self.koha.address.replace("http:", "https:"),
+            self.koha.address.replace("http://", "http://evil@"),
+        ):
+            source.new_secret = "xq-first"
+            source.address = self.koha.address
+            source.new_secret = "xq-first"
+            as_manager.address = address
+            with self.subTest(address):
+                self.assertFalse(source.sudo().secret)
+        as_manager.write({"address": "https://new.example.org", "new_secret": "xq-new"})
+        self.assertEqual(source.sudo().secret, "xq-new")
+
     # ------------------------------------------------------------
     # COUNTER'S API
     # ------------------------------------------------------------
