@@ -4,7 +4,7 @@ from odoo import http
 from odoo.http import request
 
 from .join_answers import JoinAnswers
-from .public_page import get_html_data
+from .public_page import get_html_data, is_let_in
 
 # People do not see it; robots fill in whatever there is.
 _TRAP = "homepage"
@@ -57,12 +57,11 @@ class LibraryJoin(http.Controller):
             return self._render_questions("library_crm.join_refused", answers)
         if step != "send" or not answers.check():
             return self._render_questions("library_crm.join_details", answers)
-        address = request.httprequest.remote_addr
-        Join = request.env["library.join"].sudo().with_company(form.company_id)
-        if Join._is_too_much(address):
+        if not is_let_in("join"):
             return self._render("library_crm.join_too_much", form=form, status=429)
         if not request.httprequest.form.get(_TRAP):
-            Join._ask(answers.prepare_join_values(), address)
+            Join = request.env["library.join"].sudo().with_company(form.company_id)
+            Join._ask(answers.prepare_join_values())
         return request.redirect(f"/library/join/sent?library={form.company_id.id}")
 
     @http.route(
@@ -89,13 +88,12 @@ class LibraryJoin(http.Controller):
         methods=["GET"],
         website=True,
         sitemap=False,
-        readonly=True,
     )
     def library_join_confirm(self, token, **kwargs):
         """Programs that look at links in mails come here too: it changes nothing."""
         join = request.env["library.join"]._find_by_token(token)
         if not join:
-            return self._render("library_crm.join_no_token", status=404)
+            return self._render_no_token()
         return self._render(
             "library_crm.join_confirm"
             if join.state == "asked"
@@ -115,7 +113,7 @@ class LibraryJoin(http.Controller):
     def library_join_confirm_send(self, token, **kwargs):
         join = request.env["library.join"]._find_by_token(token)
         if not join:
-            return self._render("library_crm.join_no_token", status=404)
+            return self._render_no_token()
         join._confirm()
         return request.redirect(f"/library/join/confirm/{token}")
 
@@ -144,9 +142,12 @@ class LibraryJoin(http.Controller):
             trap=_TRAP,
         )
 
+    def _render_no_token(self):
+        if not is_let_in("wrong"):
+            return self._render("library_crm.join_too_much", status=429)
+        return self._render("library_crm.join_no_token", status=404)
+
     def _render(self, template, status=200, form=None, company=None, **values):
-        """What was typed is in no cache, and the token of a mail in no other server's
-        log."""
         company = company or (form and form.company_id) or request.env.company
         return request.render(
             template,
@@ -158,5 +159,4 @@ class LibraryJoin(http.Controller):
                 **values,
             },
             status=status,
-            headers={"Cache-Control": "no-store", "Referrer-Policy": "same-origin"},
         )

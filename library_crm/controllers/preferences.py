@@ -2,7 +2,7 @@ from odoo import http
 from odoo.http import request
 from odoo.tools.misc import get_lang
 
-from .public_page import get_html_data
+from .public_page import get_html_data, is_let_in
 
 ROOT = "/library_crm"
 OPTIONS = {"type": "http", "auth": "public", "website": True, "sitemap": False}
@@ -17,12 +17,11 @@ class LibraryPreferences(http.Controller):
     scanners follow them too; only by sending the form."""
 
     def _render(self, template, patron=None, status=200, **values):
-        """A page that no cache, search engine or other site gets to know of."""
         company = request.env.company
         if patron:
             request.update_context(lang=get_lang(patron.env, patron.lang).code)
             company = patron.company_id
-        response = request.render(
+        return request.render(
             f"library_crm.{template}",
             {
                 "res_company": company.sudo(),
@@ -32,13 +31,17 @@ class LibraryPreferences(http.Controller):
             },
             status=status,
         )
-        response.headers["Cache-Control"] = "no-store"
-        response.headers["Referrer-Policy"] = "no-referrer"
-        response.headers["X-Robots-Tag"] = "noindex"
-        return response
 
     def _render_no_link(self, **values):
         return self._render("preferences_no_link", **values)
+
+    def _render_wrong_link(self, template="preferences_no_link"):
+        if not is_let_in("wrong"):
+            return self._render_too_much()
+        return self._render(template, is_invalid=True, status=404)
+
+    def _render_too_much(self):
+        return self._render("too_much", status=429)
 
     # ------------------------------------------------------------
     # PREFERENCES
@@ -51,6 +54,8 @@ class LibraryPreferences(http.Controller):
 
     @http.route(f"{ROOT}/preferences", methods=["POST"], **OPTIONS)
     def library_preferences_send_link(self, email="", **kwargs):
+        if not is_let_in("link"):
+            return self._render_too_much()
         request.env["library.patron"]._ask_for_preferences_links(email)
         return self._render_no_link(is_sent=True)
 
@@ -58,7 +63,7 @@ class LibraryPreferences(http.Controller):
     def library_preferences(self, token, saved=None, **kwargs):
         patron_sudo = request.env["library.patron"]._find_by_link("preferences", token)
         if not patron_sudo:
-            return self._render_no_link(is_invalid=True, status=404)
+            return self._render_wrong_link()
         Consent = patron_sudo.env["library.consent"]
         people = patron_sudo._get_spoken_for()
         purposes = patron_sudo.env["library.consent.purpose"].search([])
@@ -79,7 +84,9 @@ class LibraryPreferences(http.Controller):
     def library_preferences_save(self, token, nothing=None, **kwargs):
         patron_sudo = request.env["library.patron"]._find_by_link("preferences", token)
         if not patron_sudo:
-            return self._render_no_link(is_invalid=True, status=404)
+            return self._render_wrong_link()
+        if not is_let_in("save", patron_sudo.id):
+            return self._render_too_much()
         # Who sends this has read a mail to the address.
         patron_sudo.email_confirmed = patron_sudo.email_normalized
         wanted = set() if nothing else get_wanted(request.httprequest.form)
@@ -96,7 +103,7 @@ class LibraryPreferences(http.Controller):
     def library_confirm(self, token, **kwargs):
         patron_sudo = request.env["library.patron"]._find_by_link("confirm", token)
         if not patron_sudo:
-            return self._render_no_link(is_invalid=True, status=404)
+            return self._render_wrong_link()
         newest = patron_sudo.env["library.consent"]._get_newest(
             patron_sudo._get_spoken_for(), channels=["email"]
         )
@@ -110,7 +117,7 @@ class LibraryPreferences(http.Controller):
     def library_confirm_save(self, token, **kwargs):
         patron_sudo = request.env["library.patron"]._find_by_link("confirm", token)
         if not patron_sudo:
-            return self._render_no_link(is_invalid=True, status=404)
+            return self._render_wrong_link()
         patron_sudo._confirm_email()
         return request.redirect(f"{patron_sudo._get_link('preferences')}?saved=1")
 

@@ -5,6 +5,7 @@ from odoo.exceptions import UserError
 from odoo.http import request
 
 from ..formats.events import MAX_BYTES, MAX_ROWS, REQUIRED
+from .public_page import is_let_in
 from .webhook_openapi import ROOT, TOLD, get_openapi
 
 
@@ -28,6 +29,14 @@ class LibraryWebhook(http.Controller):
         source = self._find_source(source_id)
         if source is None:
             return self._fail(404, "source", self._say_no_source(source_id))
+        if not is_let_in("batch", source.id):
+            return self._fail(
+                429,
+                "source",
+                request.env._(
+                    "Too many batches were sent within an hour. Put more uses into one."
+                ),
+            )
         file = io.BytesIO(request.httprequest.get_data())
         try:
             load = (

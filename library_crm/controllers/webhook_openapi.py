@@ -83,6 +83,7 @@ def get_openapi(host):
                         "401": {"description": "The key is missing or not valid."},
                         "404": problem,
                         "413": {"description": f"More than {MAX_BYTES} bytes."},
+                        "429": problem,
                     },
                 }
             },

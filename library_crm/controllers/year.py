@@ -33,7 +33,7 @@ class LibraryYearByLink(LibraryPreferences):
     def library_year(self, token, **kwargs):
         patron_sudo = request.env["library.patron"]._find_by_link("year", token)
         if not patron_sudo:
-            return self._render("year_no_link", status=404)
+            return self._render_wrong_link("year_no_link")
         return self._render("year", patron_sudo, years=get_years(patron_sudo))
 
 

@@ -4,8 +4,8 @@ from markupsafe import Markup
 
 from odoo import api, fields, models
 from odoo.exceptions import UserError
-from odoo.fields import NO_ACCESS, Command, Domain
-from odoo.tools import SQL, email_normalize, hmac
+from odoo.fields import Command, Domain
+from odoo.tools import SQL, email_normalize
 from odoo.tools.misc import hash_sign, verify_hash_signed
 
 
@@ -31,10 +31,9 @@ class LibraryJoin(models.Model):
 
     _CONFIRM_DAYS = 7
     _CLOSED_DAYS = 30
-    # Mails to one address, by hours, and forms from one place: a classroom of the
-    # library can join together, a robot can not go on for long.
+    # Mails to one address, by hours. How many forms one place may send is said in
+    # ``library.public.limit``.
     _MAX_BY_ADDRESS = {1: 3, 24: 6}
-    _MAX_BY_VISITOR = {1: 40}
     _SEND_AGAIN_MINUTES = 10
     _PERSONAL_FIELDS = (
         *("name", "birth_date", "email", "phone", "street", "zip", "city"),
@@ -125,13 +124,6 @@ class LibraryJoin(models.Model):
         index="btree_not_null",
         ondelete="set null",
     )
-    visitor = fields.Char(
-        readonly=True,
-        groups=NO_ACCESS,
-        help="A digest of the day and the network address, kept for a day.",
-    )
-
-    _visitor_idx = models.Index("(visitor) WHERE visitor IS NOT NULL")
     _forgotten = models.Constraint(
         "CHECK (state NOT IN ('done', 'expired') OR COALESCE(name, email, phone, "
         "street, zip, city, guardian_name, guardian_email, email_normalized) IS NULL "
@@ -163,12 +155,6 @@ class LibraryJoin(models.Model):
     # ------------------------------------------------------------
 
     @api.model
-    def _is_too_much(self, address):
-        """Whether too many forms came from a network address in the last hour."""
-        visitor = self._get_visitor(address)
-        return self._is_over([("visitor", "=", visitor)], self._MAX_BY_VISITOR)
-
-    @api.model
     def _is_over(self, domain, limits):
         now = fields.Datetime.now()
         return any(
@@ -182,20 +168,13 @@ class LibraryJoin(models.Model):
         )
 
     @api.model
-    def _get_visitor(self, address):
-        """A network address as a digest that is another one each day."""
-        today = fields.Date.today()
-        return hmac(self.env(su=True), "library_join_visitor", f"{today} {address}")
-
-    @api.model
-    def _ask(self, values, address):
+    def _ask(self, values):
         """Keep a form and write to whoever is said to have filled it in.
 
         To be called with sudo. An address that was written to often enough is left
         alone: nothing is kept, and nobody is told.
 
         :param dict values: of the fields
-        :param str address: network address of the visitor
         :return: the new ``library.join``, or none
         """
         mail_address = email_normalize(values.get("guardian_email") or values["email"])
@@ -203,7 +182,7 @@ class LibraryJoin(models.Model):
             [("email_normalized", "=", mail_address)], self._MAX_BY_ADDRESS
         ):
             return self.browse()
-        join = self.create({**values, "visitor": self._get_visitor(address)})
+        join = self.create(values)
         join._send_first_mail()
         return join
 
@@ -291,6 +270,10 @@ class LibraryJoin(models.Model):
         )
 
     def _get_confirm_url(self):
+        """Only the system makes it, for the mail to that address: with it staff could
+        confirm for somebody else."""
+        if not self.env.su:
+            return f"{self.get_base_url()}/library/join"
         return f"{self.get_base_url()}/library/join/confirm/{self._get_token()}"
 
     def _confirm(self):
@@ -490,12 +473,6 @@ class LibraryJoin(models.Model):
             ]
         )._forget("expired")
         self._gc_forget_closed(now - timedelta(days=self._CLOSED_DAYS))
-        self.search(
-            [
-                ("visitor", "!=", False),
-                ("create_date", "<", now - timedelta(days=1)),
-            ]
-        ).visitor = False
 
     def _gc_forget_closed(self, before):
         """Those whose request was dropped, deleted, or done without this form."""

@@ -65,6 +65,7 @@ RIGHTS = {
     "library.peer.set": ("r", "r", "rwcu", "", ""),
     "library.peer.value": ("r", "r", "rwcu", "", ""),
     "library.population": ("r", "r", "rwcu", "", ""),
+    "library.public.limit": ("", "", "", "", ""),
     "library.retention": ("r", "r", "r", "", ""),
     "library.segment": ("r", "rwcu", "rwcu", "", ""),
     "library.segment.add": ("", "rwc", "rwc", "", ""),

@@ -1,7 +1,7 @@
 from odoo import http
 from odoo.http import request
 
-from odoo.addons.library_crm.controllers.public_page import get_html_data
+from odoo.addons.library_crm.controllers.public_page import get_html_data, is_let_in
 
 OPTIONS = {"type": "http", "auth": "public", "website": True, "sitemap": False}
 OPTIONS["multilang"] = False
@@ -39,7 +39,7 @@ class LibrarySurvey(http.Controller):
     def _render(self, asking_round, problem=None, status=200, **values):
         self._speak()
         asking_round = asking_round.with_context(lang=request.env.lang)
-        response = request.render(
+        return request.render(
             "library_crm_survey.survey_door",
             {
                 "res_company": (asking_round.company_id or request.env.company).sudo(),
@@ -52,10 +52,11 @@ class LibrarySurvey(http.Controller):
             },
             status=status,
         )
-        response.headers["Cache-Control"] = "no-store"
-        response.headers["Referrer-Policy"] = "no-referrer"
-        response.headers["X-Robots-Tag"] = "noindex"
-        return response
+
+    def _render_wrong(self, asking_round):
+        if not is_let_in("wrong"):
+            return self._render(asking_round, "busy", status=429)
+        return self._render(asking_round, "wrong", status=404)
 
     @http.route("/library/survey", **READ)
     def library_survey_none(self, **kwargs):
@@ -67,7 +68,7 @@ class LibrarySurvey(http.Controller):
     def library_survey_door(self, token, **kwargs):
         asking_round = request.env["library.survey.round"]._find_by_token(token)
         if not asking_round:
-            return self._render(asking_round, "wrong", status=404)
+            return self._render_wrong(asking_round)
         is_open = asking_round.state in ("running", "paused")
         return self._render(asking_round, None if is_open else "closed")
 
@@ -80,13 +81,15 @@ class LibrarySurvey(http.Controller):
         """
         asking_round = request.env["library.survey.round"]._find_by_token(token)
         if not asking_round:
-            return self._render(asking_round, "wrong", status=404)
+            return self._render_wrong(asking_round)
         answer, problem = asking_round._begin(
             voucher, request.httprequest.remote_addr or ""
         )
         if problem == "used":
             answer = self._find_begun(asking_round)
         if not answer:
+            if problem == "wrong":
+                return self._render_wrong(asking_round)
             status = {"busy": 429, "closed": 200, "used": 200}.get(problem, 404)
             return self._render(asking_round, problem, status=status)
         if answer.state == "new":
@@ -119,10 +122,10 @@ class LibrarySurvey(http.Controller):
         start after an answer, and when nobody is there any more."""
         asking_round = request.env["library.survey.round"]._find_by_token(token)
         if asking_round.kind != "kiosk":
-            return self._render(asking_round.browse(), "wrong", status=404)
+            return self._render_wrong(asking_round.browse())
         self._speak()
         asking_round = asking_round.with_context(lang=request.env.lang)
-        response = request.render(
+        return request.render(
             "library_crm_survey.survey_kiosk",
             {
                 "html_data": get_html_data(),
@@ -131,5 +134,3 @@ class LibrarySurvey(http.Controller):
                 "door": f"/library/survey/{token}",
             },
         )
-        response.headers["Cache-Control"] = "no-store"
-        return response

@@ -1,6 +1,5 @@
 import hmac
 import secrets
-from ipaddress import ip_address, ip_network
 
 from odoo import api, fields, models
 from odoo.fields import NO_ACCESS
@@ -87,13 +86,7 @@ class LibrarySurveyGate(models.Model):
 
     @api.model
     def _get_counter(self, key, address):
-        """Which counter an address belongs to; of IPv6 the network of the household,
-        whose devices change the rest at will."""
-        try:
-            network = ip_address(address)
-            if network.version == 6:
-                network = ip_network(f"{network}/64", strict=False)
-        except ValueError:
-            network = ""
-        digest = hmac.digest(key.encode(), str(network).encode(), "sha256")
+        """Which counter an address belongs to."""
+        network = self.env["library.public.limit"]._get_network(address)
+        digest = hmac.digest(key.encode(), network.encode(), "sha256")
         return str(int.from_bytes(digest[:4], "big") % self.COUNTERS)
