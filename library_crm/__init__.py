@@ -1,4 +1,6 @@
-from . import controllers, models, report, wizard
+from . import controllers, log_filter, models, report, wizard
+
+log_filter.install()
 
 
 def _uninstall_hook(env):
