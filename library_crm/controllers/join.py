@@ -88,6 +88,7 @@ class LibraryJoin(http.Controller):
         methods=["GET"],
         website=True,
         sitemap=False,
+        readonly=True,
     )
     def library_join_confirm(self, token, **kwargs):
         """Programs that look at links in mails come here too: it changes nothing."""

@@ -15,7 +15,8 @@ def get_html_data():
 
 
 def is_let_in(what, who=None):
-    """Count what a robot does on a public page; see ``library.public.limit``.
+    """Count what a robot does on a public page; see ``library.public.limit``. A page
+    that only reads is asked for once more by Odoo, with a connection that writes.
 
     :param str what: a key of its ``LIMITS``
     :param who: whose limit it is; none: that of the network address, which behind a
