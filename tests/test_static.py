@@ -15,6 +15,9 @@ from odoo.modules.registry import Registry
 from odoo.tests.common import get_db_name
 from odoo.tools.translate import trans_export
 
+from odoo.addons.library_crm.formats import counter, events, headers, koha
+from odoo.addons.library_crm.formats.headers import get_forbidden
+
 ROOT = Path(__file__).parent.parent
 ADDONS = sorted(path.parent.name for path in ROOT.glob("library_crm*/__manifest__.py"))
 
@@ -65,6 +68,24 @@ MACHINE = re.compile(
     r"|\b(?:deb\.debian|pypi|registry\.npmjs|files\.pythonhosted|registry\.yarnpkg)"
     r"\.(?:org|com)\b"
 )
+
+
+# Fields whose names sound like what may never be kept, and what they hold instead.
+HARMLESS = {
+    "library.data.load.notes": "what a load did, in words of the program",
+    "library.data.source.secret": "of another system, and not readable",
+    "library.journey.step.note": "what staff are told to do, the same for everybody",
+    "library.peer.import.notes": "what an import of other libraries' figures found",
+    "library.survey.figures.question_id": "of a survey",
+    "library.survey.gap.result.item_id": "of a list of ratings",
+    "library.survey.gap.result.question_id": "of a survey",
+    "library.survey.result.question_id": "of a survey",
+    "library.value.table.note": "where prices come from",
+    "loyalty.history.library_note": "what points are for, in words of the program",
+    "survey.question.library_is_call_question": "whether somebody may be called",
+    "survey.survey.library_call_days": "by which day somebody is called",
+    "survey.user_input.library_may_call": "whether somebody may be called",
+}
 
 
 def files(addon: str, suffixes: str) -> list[Path]:
@@ -148,6 +169,65 @@ def terms(text: str) -> list[str]:
     return [
         line for line in text.splitlines() if not re.match(r'"(POT?)-\w+-Date', line)
     ]
+
+
+def stored_fields():
+    """The columns that the addons bring, as ``model.field``."""
+    registry = Registry(get_db_name())
+    for name, model in registry.items():
+        for field in model._fields.values():
+            modules = set(field._modules or ())
+            is_ours = model._original_module in ADDONS or modules <= set(ADDONS)
+            if field.store and modules and is_ours:
+                yield f"{name}.{field.name}"
+
+
+def test_no_column_is_for_what_somebody_reads_or_searches():
+    """Titles, authors, numbers of items, call numbers, subjects, searches, passwords,
+    notes about conduct: the same words that keep a column of a file out."""
+    found = {
+        place
+        for place in stored_fields()
+        if get_forbidden(place.rpartition(".")[2], "patrons")
+    }
+    assert found == HARMLESS.keys()
+
+
+def test_no_format_takes_what_somebody_reads_or_searches():
+    for kind, known in headers.KNOWN.items():
+        for field, names in known.items():
+            assert not get_forbidden(field, kind)
+            for name in names:
+                for part in (name,) if isinstance(name, str) else name:
+                    # Names are without spaces here: where a barcode is that of a card
+                    # is told by the words.
+                    found = get_forbidden(part, kind, field)
+                    assert not found or (field, found) == ("card_number", "barcode")
+    for kind, layout in (
+        ("patrons", koha.PATRONS),
+        ("usage", koha.STATISTICS),
+        ("usage", events.EventsFormat.layout),
+        ("usage", counter.CounterFormat.layout),
+    ):
+        for name in layout.used:
+            assert not get_forbidden(name, kind), name
+
+
+@pytest.mark.parametrize("addon", ADDONS)
+def test_no_data_that_comes_along_names_a_book(addon):
+    for path in files(addon, ".xml .csv .json .py"):
+        if {"data", "demo"} & set(path.parts):
+            found = re.search(
+                r"(?<![\w.-])97[89][\d -]{10,14}(?![\w-])", path.read_text()
+            )
+            assert not found, f"{path}: {found.group()}"
+
+
+@pytest.mark.parametrize(
+    "name", ["title", "isbn", "item_id", "call_number", "search_term", "pin", "subject"]
+)
+def test_a_column_for_it_would_be_seen(name):
+    assert get_forbidden(name, "patrons")
 
 
 def test_nothing_of_one_machine_is_tracked():
