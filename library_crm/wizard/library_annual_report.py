@@ -275,7 +275,9 @@ class LibraryAnnualReport(models.TransientModel):
                 for year in range(self.year - YEARS + 1, self.year + 1)
             ],
             "comparison": comparison or "",
-            "change": f"{now.change:+.0f} %" if now and now.trend != "none" else "",
+            "change": self._say_change(now.change)
+            if now and now.trend != "none"
+            else "",
             "target": now.target_text if has_target else "",
             "standing": now.standing if has_target else "none",
             "standing_text": standings[now.standing] if has_target else "",
@@ -309,7 +311,9 @@ class LibraryAnnualReport(models.TransientModel):
         return {
             "key": key,
             "name": name,
-            "change": f"{100 * (now - before) / before:+.0f} %" if is_told else "",
+            "change": self._say_change(100 * (now - before) / before)
+            if is_told
+            else "",
             "years": [self._format_uses(years.get(year)) for year in shown],
             "bars": [
                 round(24 * max(years.get(year, 0), 0) / highest, 1)
@@ -482,6 +486,11 @@ class LibraryAnnualReport(models.TransientModel):
         if hidden and sum(counts[part] for part in hidden) < FEWEST_PATRONS:
             hidden = ordered[: len(hidden) + 1]
         return set(hidden)
+
+    @api.model
+    def _say_change(self, percent):
+        """With its sign, unless it rounds to nothing."""
+        return f"{percent:+.0f} %" if round(percent) else "0 %"
 
     @api.model
     def _format_uses(self, value):
