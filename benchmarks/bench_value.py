@@ -11,6 +11,9 @@ to be served, and renewals.
   of its twelve months, hide nothing and write nothing. Both have to find the same.
 - ``snapshot_night_vs_sql``: a whole night, which looks for months that are not the same
   any more and counts the three that are open; against three times these statements.
+- ``dashboard_vs_sql``: the time on the server of all that a browser asks when a manager
+  opens the director's dashboard, against the statements of ``dashboard.py``.
+- ``dashboard_5m_vs_500k``: the same with all uses, against a tenth of them.
 
 Both sides alternate; a figure is the median of the one divided by the median of the
 other.
@@ -30,6 +33,7 @@ from odoo.tools import SQL
 sys.path.insert(0, str(Path(__file__).parent))
 import bench_engage  # noqa: E402
 import bench_patron  # noqa: E402
+import dashboard  # noqa: E402
 
 PATRONS = int(os.environ.get("LIBRARY_BENCH_PATRONS", 200_000))
 USES = int(os.environ.get("LIBRARY_BENCH_USES", 5_000_000))
@@ -39,12 +43,20 @@ SEED = 19
 
 def figures(env):
     """Yield (name, value)."""
-    make_rows(env)
+    make_uses(env, USES // 10)
+    make_costs(env)
+    dashboard.make_targets(env, find_branches(env))
+    reader = dashboard.make_reader(env)
+    dashboard.tell(env)
+    few = [dashboard.open_dashboard(env, reader) for _round in range(2 * ROUNDS)]
+    make_uses(env, USES - USES // 10)
+    make_records(env)
+    dashboard.tell(env)
+    yield from dashboard_figures(env, reader, median(few))
     yield from snapshot_figures(env)
 
 
-def make_rows(env):
-    make_uses(env, USES)
+def make_costs(env):
     services = env["library.service"].search([("company_id", "=", False)], order="id")
     env["library.cost"].create(
         [
@@ -60,7 +72,6 @@ def make_rows(env):
             for service in (*services, None)
         ]
     )
-    make_records(env)
 
 
 def make_records(env):
@@ -236,6 +247,20 @@ def find_branches(env):
         limit=20,
         order="id",
     )
+
+
+def dashboard_figures(env, reader, few):
+    """``few``: how long it takes with a tenth of the uses."""
+    statements, params = dashboard.bare(env)
+    dashboard.assert_told(env, reader, statements, params)
+    ours, bare = [], []
+    for _round in range(2 * ROUNDS):
+        bare.append(dashboard.ask(env, statements, params))
+        ours.append(dashboard.open_dashboard(env, reader))
+    yield "dashboard_vs_sql", median(ours) / median(bare)
+    yield "dashboard_seconds", median(ours)
+    yield "dashboard_sql_seconds", median(bare)
+    yield "dashboard_5m_vs_500k", median(ours) / few
 
 
 def snapshot_figures(env):
