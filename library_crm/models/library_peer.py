@@ -10,7 +10,11 @@ class LibraryPeer(models.Model):
     _log_access = False
 
     set_id = fields.Many2one(
-        "library.peer.set", string="Data Set", required=True, ondelete="cascade"
+        "library.peer.set",
+        string="Data Set",
+        required=True,
+        index=True,
+        ondelete="cascade",
     )
     year = fields.Integer(related="set_id.year")
     ref = fields.Char(

@@ -11,7 +11,9 @@ class LibraryPeerValue(models.Model):
     _rec_name = "amount"
     _log_access = False
 
-    peer_id = fields.Many2one("library.peer", required=True, ondelete="cascade")
+    peer_id = fields.Many2one(
+        "library.peer", required=True, index=True, ondelete="cascade"
+    )
     indicator_id = fields.Many2one(
         "library.indicator", index="btree_not_null", ondelete="cascade"
     )

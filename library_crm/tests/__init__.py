@@ -37,6 +37,7 @@ from . import (
     test_messages,
     test_nothing_forbidden,
     test_patron,
+    test_peer,
     test_performance,
     test_portal,
     test_preferences,
