@@ -115,6 +115,7 @@ def environment(*, pip: bool = False) -> dict[str, str]:
     env["PATH"] = os.pathsep.join([*map(str, folders), env["PATH"]])
     env["PYTHONPYCACHEPREFIX"] = str(STATE / "pycache")
     env["ODOO_RC"] = str(CONFIG)
+    env["HYPOTHESIS_STORAGE_DIRECTORY"] = str(STATE / "hypothesis")
     return env
 
 
