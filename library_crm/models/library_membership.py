@@ -1,9 +1,16 @@
-from datetime import timedelta
+from datetime import date, timedelta
 
 from odoo import api, fields, models
 from odoo.exceptions import UserError, ValidationError
 from odoo.fields import Domain
 from odoo.tools import format_date
+
+
+def _move_day(day, days):
+    """The day so many days later (or sooner), within the calendar: library systems write
+    its last day for a card that never expires."""
+    moved = day.toordinal() + days
+    return date.fromordinal(min(max(moved, 1), date.max.toordinal()))
 
 
 class LibraryMembership(models.Model):
@@ -168,8 +175,8 @@ class LibraryMembership(models.Model):
     def _compute_date_grace_end(self):
         for membership in self:
             end = membership.date_end
-            membership.date_grace_end = end and end + timedelta(
-                days=membership.plan_id.grace_days
+            membership.date_grace_end = end and _move_day(
+                end, membership.plan_id.grace_days
             )
 
     @api.depends("date_end")
@@ -186,7 +193,7 @@ class LibraryMembership(models.Model):
             first_day = membership._get_renewable_from()
             membership.is_renewable = (
                 membership.state in ("active", "grace", "expired")
-                and membership.date_end
+                and membership.date_end not in (False, date.max)
                 and membership.plan_id.period_count
                 and not (first_day and today < first_day)
             )
@@ -285,12 +292,12 @@ class LibraryMembership(models.Model):
         window = self.plan_id.renewal_window_days
         if not window or not self.date_end:
             return False
-        return self.date_end - timedelta(days=window)
+        return _move_day(self.date_end, -window)
 
     def _extend(self, today):
         self.ensure_one()
         plan, old_end = self.plan_id, self.date_end
-        if not old_end or not plan.period_count:
+        if old_end in (False, date.max) or not plan.period_count:
             raise UserError(
                 self.env._(
                     "Last day: this membership never ends, there is nothing to renew."
@@ -381,8 +388,8 @@ class LibraryMembership(models.Model):
                 "reason_id": False,
             }
             if membership.plan_id.suspension_extends and membership.date_end:
-                values["date_end"] = membership.date_end + (
-                    today - membership.suspended_on
+                values["date_end"] = _move_day(
+                    membership.date_end, (today - membership.suspended_on).days
                 )
             membership.write(values)
             membership.state = membership._get_state_by_date(today)

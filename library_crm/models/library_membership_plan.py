@@ -1,3 +1,5 @@
+from datetime import date
+
 from dateutil.relativedelta import relativedelta
 
 from odoo import fields, models
@@ -110,6 +112,9 @@ class LibraryMembershipPlan(models.Model):
         if not self.period_count:
             return False
         step = relativedelta(**{f"{self.period_unit}s": self.period_count})
-        anniversary = start + step
+        try:
+            anniversary = start + step
+        except (OverflowError, ValueError):  # after the end of the calendar
+            return date.max
         day_is_missing = self.period_unit != "day" and anniversary.day != start.day
         return anniversary - relativedelta(days=0 if day_is_missing else 1)
