@@ -6,6 +6,7 @@ from . import (
     test_friend,
     test_household_points,
     test_ledger,
+    test_ledger_properties,
     test_loyalty_card,
     test_loyalty_dashboard,
     test_loyalty_effect,
