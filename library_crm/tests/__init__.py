@@ -25,6 +25,7 @@ from . import (
     test_formats_detect,
     test_formats_koha,
     test_formats_mapped,
+    test_formats_properties,
     test_formats_sheet,
     test_indexes,
     test_indicator,
