@@ -403,7 +403,7 @@ def components_error(**where):
 
 
 def _read_day(filters, name):
-    [text] = filters.get(name) or [""]
+    text = "|".join(filters.get(name, ()))
     try:
         if not re.fullmatch(r"\d{4}-\d{2}-\d{2}", text):
             raise ValueError

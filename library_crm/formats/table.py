@@ -279,12 +279,26 @@ class Table:
             error = RowError("malformed", found=str(malformed))
         # Few lines may be all that was left of the file: then the width tells.
         if len(lines.taken) > 1 and (
-            error or len(lines.taken) > _LINES_OF_A_ROW or len(cells) < len(self._names)
+            error
+            or len(lines.taken) > _LINES_OF_A_ROW
+            or len(cells) < len(self._names)
+            or self._is_loosely_quoted(lines.taken)
         ):
             lines.number -= len(lines.taken) - 1
             lines.give_back(lines.taken[1:])
             error = RowError("open_quote")
         return line, cells if any(cells) else [], error
+
+    def _is_loosely_quoted(self, lines):
+        """Whether text follows a closing quote: then it opened another cell, and what
+        stands between the two is of other columns, which may not be kept."""
+        try:
+            list(
+                csv.reader(map(_decode, lines), delimiter=self._delimiter, strict=True)
+            )
+        except csv.Error:
+            return True
+        return False
 
 
 def clean(source, target, layout, encoding="UTF-8"):
@@ -480,4 +494,4 @@ def split_header(header, delimiter):
 
 def _clean_cell(cell):
     cell = cell.strip()
-    return cell[1:] if cell.startswith("'") and cell[1:2] in "=+-@" else cell
+    return cell[1:] if cell.startswith(("'=", "'+", "'-", "'@")) else cell

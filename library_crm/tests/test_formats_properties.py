@@ -262,7 +262,7 @@ class TestAnyFile(BaseCase):
         return rows
 
     @given(st.sampled_from(sorted(FORMATS)), FILES)
-    @examples(600)
+    @examples(400)
     def test_any_file_is_read_or_refused_by_any_format(self, name, content):
         file_format = FORMATS[name]
         if cleaned := self._clean(file_format, content):
@@ -271,7 +271,7 @@ class TestAnyFile(BaseCase):
             self.assertEqual(len(rows), summary.rows)
 
     @given(FILES | tables())
-    @examples(250)
+    @examples(200)
     def test_any_file_is_looked_at_and_what_is_proposed_can_be_done(self, content):
         try:
             guess = detect(io.BytesIO(content))
@@ -382,11 +382,10 @@ class TestAnyFile(BaseCase):
             text = write_table([header, *rows], delimiter)
         else:
             # As who knows nothing of quotes writes them: some begin with one.
-            quote = st.sampled_from(["", '"'])
-            plain = st.sampled_from(["Maja", "501", "2024-02-29", ""])
+            plain = st.sampled_from(["Maja", '"Maja', "2024-02-29", '"2024-02-29', ""])
             lines = [header] + [
                 [
-                    SECRET if name in some else data.draw(quote) + data.draw(plain)
+                    SECRET if name in some else data.draw(plain)
                     for name in names
                 ]
                 for _ in rows
@@ -464,18 +463,20 @@ class TestAnyFile(BaseCase):
         st.lists(
             st.tuples(
                 st.integers(1, 10**6),
-                st.lists(TEXT.map(lambda text: text.replace("\r", "")), min_size=2),
+                st.lists(
+                    TEXT.map(lambda text: text.replace("\r", "")), min_size=2, max_size=2
+                ),
                 st.none()
                 | st.builds(
-                    RowError, *[st.text("ab: =/0", max_size=8).map(str.strip)] * 4
+                    RowError, *[st.text("ab:=,\"'/0", max_size=8)] * 4
                 ),
-            )
+            ),
+            max_size=6,
         )
     )
-    @examples(100)
+    @examples(80)
     def test_clean_copy_gives_what_was_put_in(self, rows):
         layout = FORMATS["koha_statistics"].layout
-        rows = [(line, cells[:2], error) for line, cells, error in rows]
         rows = [
             row for row in rows if any(row[1]) and (row[2] is None or row[2].reason)
         ]
@@ -661,6 +662,7 @@ class TestAnyFile(BaseCase):
             book.active.append(row)
         file = io.BytesIO()
         book.save(file)
+        file.seek(0)
         mapping = Mapping(
             "usage",
             {"date": "type", "branch_code": "branch", "service_code": "datetime"},
@@ -675,32 +677,28 @@ class TestAnyFile(BaseCase):
         )
 
     @given(
-        st.sampled_from(sorted(KNOWN)),
-        st.data(),
-        st.sampled_from(sorted(DATE_FORMATS)),
-        st.sampled_from(["", *DELIMITERS]),
-        st.sampled_from(ENCODINGS),
-        st.integers(1, 100),
-        st.booleans(),
+        st.builds(
+            Mapping,
+            kind=st.sampled_from(sorted(KNOWN)),
+            columns=st.dictionaries(
+                st.sampled_from(sorted({*KNOWN["patrons"], *KNOWN["usage"]})),
+                st.lists(TEXT, min_size=1, max_size=3),
+                max_size=5,
+            ),
+            value_maps=st.dictionaries(
+                st.sampled_from(["branch_code", "service_code"]),
+                st.builds(ValueMap, st.dictionaries(TEXT, TEXT, max_size=3), TEXT),
+            ),
+            date_format=st.sampled_from(sorted(DATE_FORMATS)),
+            delimiter=st.sampled_from(["", *DELIMITERS]),
+            encoding=st.sampled_from(ENCODINGS),
+            sheet=TEXT,
+            header_line=st.integers(1, 100),
+            family_name_first=st.booleans(),
+        )
     )
     @examples(100)
-    def test_mapping_is_kept_as_it_is(self, kind, data, *how):
-        fields = st.sampled_from(sorted(KNOWN[kind]))
-        columns = data.draw(
-            st.dictionaries(fields, st.lists(TEXT, min_size=1).map(tuple))
-        )
-        date_format, delimiter, encoding, header_line, family_first = how
-        mapping = Mapping(
-            kind,
-            columns,
-            {"branch_code": ValueMap(data.draw(st.dictionaries(TEXT, TEXT)), "MAIN")},
-            date_format,
-            delimiter,
-            encoding,
-            "",
-            header_line,
-            family_first,
-        )
+    def test_mapping_is_kept_as_it_is(self, mapping):
         again = Mapping.from_json(mapping.to_json(), is_whole=False)
         self.assertEqual(again, mapping)
         self.assertEqual(again.to_json(), mapping.to_json())
