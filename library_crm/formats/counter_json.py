@@ -18,6 +18,7 @@ from .counter_report import (
     make_notice,
     tell,
 )
+from .table import show
 
 _MONTH = re.compile(r"(\d{4})-(0[1-9]|1[0-2])")
 _CHUNK = 64 * 1024
@@ -150,7 +151,7 @@ def _lists(values):
 
 
 def _line(text):
-    return " ".join(str(text).split())
+    return show(" ".join(str(text).split()))
 
 
 class _Level:

@@ -19,6 +19,7 @@ from .table import (
     read_date,
     read_number,
     read_text,
+    show,
 )
 
 #: As many uses may be sent at once, and as many bytes.
@@ -185,7 +186,7 @@ def _get_cells(use, dropped):
     for name in use:
         if name not in PROPERTIES:
             # A name may be as long and as telling as a value.
-            dropped.setdefault(" ".join(name.split())[:40])
+            dropped.setdefault(show(" ".join(name.split())[:40]))
     return [_get_text(use.get(name), name) for name in PROPERTIES]
 
 

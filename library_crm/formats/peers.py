@@ -17,6 +17,7 @@ from .table import (
     Table,
     read_number,
     read_text,
+    show,
     split_header,
 )
 
@@ -154,7 +155,7 @@ def look(file, sheet="", header_line=0):
     stream = open_stream(itertools.chain([header_bytes], stream))
     for row in itertools.islice(Table(stream, layout), ROWS) if readable else ():
         for key, cell in row.cells.items():
-            samples[readable[key]] = samples[readable[key]] or cell
+            samples[readable[key]] = samples[readable[key]] or show(cell)
             for mark, pattern in _EVIDENCE.items():
                 evidence[mark] += bool(pattern.fullmatch(cell))
     if evidence["."] == evidence[","]:

@@ -46,6 +46,11 @@ _LINE, _PROBLEM = "#line", "#problem"
 CLEAN_MARK = f"{_LINE},{_PROBLEM},".encode()
 
 
+def show(text):
+    """The text as a database can keep it: what it can not is a question mark."""
+    return text.encode("utf-8", "replace").decode().replace("\0", "?")
+
+
 class FileError(Exception):
     """The file as a whole can not be read.
 
@@ -61,7 +66,7 @@ class FileError(Exception):
         super().__init__(f"line {line}: {reason}: {found!r}, expected {expected!r}")
         self.reason = reason
         self.line = line
-        self.found = found
+        self.found = show(found)
         self.expected = expected
 
 
@@ -80,7 +85,7 @@ class RowError(Exception):
         super().__init__(f"{reason}: {column}: {found!r}, expected {expected!r}")
         self.reason = reason
         self.column = column
-        self.found = found
+        self.found = show(found)
         self.expected = expected
 
 
@@ -389,7 +394,7 @@ def read_text(cells, column, limit):
     if not text or (text.isalnum() and len(text) <= limit):  # most codes and numbers
         return text
     if "\0" in text:
-        raise RowError("control", column, text.replace("\0", "?"))
+        raise RowError("control", column, text)
     text = " ".join(text.split())
     if len(text) > limit:
         raise RowError("too_long", column, f"{text[:40]}…", str(limit))
@@ -489,7 +494,7 @@ def split_header(header, delimiter):
         names = next(csv.reader([header], delimiter=delimiter))
     except (csv.Error, StopIteration):
         return []
-    return [name.strip() for name in names]
+    return [show(name.strip()) for name in names]
 
 
 def _clean_cell(cell):

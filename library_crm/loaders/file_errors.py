@@ -70,7 +70,7 @@ def describe_file_error(env, error):
 def _describe_report_error(env, error, names):
     names["place"] = ", ".join(
         filter(None, (error.line and env._("line %s", error.line), error.place or None))
-    )
+    ) or env._("The report")
     names["found"] = error.found or "—"
     texts = {
         "empty": lambda: env._("The report is empty."),

@@ -17,6 +17,7 @@ from . import (
     test_data_load_bad_input,
     test_data_load_full_disk,
     test_data_load_patrons,
+    test_data_load_properties,
     test_data_source,
     test_demo,
     test_digest,
