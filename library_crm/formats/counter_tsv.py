@@ -6,7 +6,7 @@ Also with commas or semicolons, as a spreadsheet may save it.
 import codecs
 import csv
 import re
-from datetime import date, timedelta
+from datetime import date
 
 from .counter_report import (
     ATTRIBUTES,
@@ -130,15 +130,21 @@ def _read_columns(line, names, tally):
                 raise ReportError("repeated", line=line, place=name, found=name)
             check_month(month, name, tally.header, line=line, place=name)
             months[month] = place
-    month = first_of_month(tally.header.begin)
     if not months:
-        raise ReportError("no_months", line=line, expected=_name_month(month))
-    while month <= tally.header.end:
+        expected = _name_month(first_of_month(tally.header.begin))
+        raise ReportError("no_months", line=line, expected=expected)
+    for month in _months(tally.header):
         if month not in months:
             name = _name_month(month)
             tally.disagree("missing_month", name, "", name, line)
-        month = first_of_month(month + timedelta(days=31))
     return places, [(place, month) for month, place in months.items()]
+
+
+def _months(header):
+    """The months of the period, which may go on to the end of the calendar."""
+    first, last = (day.year * 12 + day.month - 1 for day in (header.begin, header.end))
+    for number in range(first, last + 1):
+        yield date(number // 12, number % 12 + 1, 1)
 
 
 def _name_month(month):

@@ -7,8 +7,8 @@ from odoo.tools import format_date
 
 
 def _move_day(day, days):
-    """The day so many days later (or sooner), within the calendar: library systems write
-    its last day for a card that never expires."""
+    """The day so many days later (or sooner), within the calendar: library systems
+    write its last day for a card that never expires."""
     moved = day.toordinal() + days
     return date.fromordinal(min(max(moved, 1), date.max.toordinal()))
 

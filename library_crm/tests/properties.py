@@ -19,7 +19,6 @@ def examples(count):
         derandomize=_TIMES == 1,
         database=None,
         deadline=None,
-        **({'phases': [__import__('hypothesis').Phase.generate]} if os.environ.get('NOSHRINK') else {}),
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
     )
 

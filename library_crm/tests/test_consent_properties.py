@@ -122,7 +122,7 @@ class TestConsentProperties(EachExampleAlone, LibraryCommon):
             max_size=12,
         )
     )
-    @examples(25)
+    @examples(15)
     def test_what_is_said_last_holds_and_saying_it_twice_adds_nothing(self, words):
         last = {}
         for minute, (what, channel, state) in enumerate(words):
@@ -178,7 +178,7 @@ class TestConsentProperties(EachExampleAlone, LibraryCommon):
             self.assertEqual(found.get((self.bruno, news, "email")), holds, event)
 
     @given(ROWS)
-    @examples(20)
+    @examples(12)
     def test_of_two_who_are_one_person_the_newest_word_counts(self, rows):
         pair = self.bruno + self.noor
         self._enter(rows, pair)
@@ -207,7 +207,7 @@ class TestConsentProperties(EachExampleAlone, LibraryCommon):
         guardian=st.sampled_from(["none", "without an address", "with an address"]),
         rows=ROWS,
     )
-    @examples(60)
+    @examples(40)
     def test_minor_is_reached_through_the_guardian_or_not_at_all(
         self, today, born, is_child, age, guardian, rows
     ):
@@ -245,6 +245,4 @@ class TestConsentProperties(EachExampleAlone, LibraryCommon):
                 self.assertEqual(bool(find(self.noor, purpose)), may)
                 # As a contact nobody would turn to the guardian.
                 contact = self.noor.partner_id
-                self.assertEqual(
-                    bool(find(contact, purpose)), agreed and not is_minor
-                )
+                self.assertEqual(bool(find(contact, purpose)), agreed and not is_minor)

@@ -118,9 +118,7 @@ class TestDataLoadProperties(EachExampleAlone, LibraryCommon):
             return
         self.assertEqual(load.state, "done")
         counted = ("new", "changed", "unchanged", "ignored", "refused")
-        self.assertEqual(
-            load.rows_total, sum(load[f"rows_{name}"] for name in counted)
-        )
+        self.assertEqual(load.rows_total, sum(load[f"rows_{name}"] for name in counted))
         self.assertEqual(load.rows_refused, len(load.refusal_ids))
         for refusal in load.refusal_ids:
             self.assertTrue(refusal.line)

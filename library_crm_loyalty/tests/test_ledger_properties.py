@@ -255,7 +255,7 @@ class TestLedgerProperties(EachExampleAlone, LoyaltyCommon):
                 self.assertEqual(self.card._library_oldest_day(), left[0][0])
 
     @given(LOTS, LOTS)
-    @examples(20)
+    @examples(12)
     def test_cards_of_one_person_add_up_and_expire_as_before(self, mine, others):
         other = self._join(self.bruno)
         night = [("night",)]
