@@ -66,13 +66,14 @@ def tell(env):
 
 
 def assert_told(env, user, statements, params):
-    """Each number that a statement finds is told by the call in its place."""
+    """Each number that a statement finds is told by the call in its place; but not what
+    different indicators or services, which have no first column then, make together."""
     calls = list(read_calls(env(user=user)))
     assert len(calls) == len(statements), (len(calls), len(statements))
     for call, statement in zip(calls, statements, strict=True):
         told = set(numbers(call()))
         env.cr.execute(statement, params)
-        found = set(numbers(env.cr.fetchall()))
+        found = set(numbers([row for row in env.cr.fetchall() if row[0] is not None]))
         assert found, statement
         assert found <= told, (statement, sorted(found - told)[:10])
 
