@@ -18,33 +18,38 @@ WHO = st.integers(0, 1)
 POINTS = st.integers(1, 9)
 WAITS = st.tuples(st.just("wait"), st.sampled_from([1, 30, 170, 365, 366]))
 NIGHT = st.tuples(st.just("night"))
-#: What befalls the cards of Amal and of Noor, whom she guards.
+#: What befalls the cards of Amal and of Noor, whom she guards. What is common comes
+#: often, so that one thing meets the other.
 STEPS = st.lists(
     st.one_of(
         WAITS,
         NIGHT,
-        st.tuples(st.just("use"), WHO, st.integers(0, 400)),
-        st.tuples(st.just("use"), WHO, st.integers(0, 3)),
-        st.tuples(st.just("delete"), st.integers(0, 5)),
+        *[st.tuples(st.just("use"), WHO, st.sampled_from([0, 1, 200, 400]))] * 3,
+        *[st.tuples(st.just("delete"), st.integers(0, 1))] * 2,
         st.tuples(st.just("hand"), WHO, st.integers(-5, 9).filter(bool)),
-        st.tuples(st.just("redeem"), WHO),
-        st.tuples(st.just("undo"), st.integers(0, 5)),
-        st.tuples(st.just("voucher_ends"), st.integers(0, 5)),
+        *[st.tuples(st.just("redeem"), WHO)] * 3,
+        st.tuples(st.sampled_from(["undo", "voucher_ends"]), st.integers(0, 3)),
         st.tuples(st.just("move"), WHO, st.integers(0, 9)),
-        st.tuples(st.just("move_back"), st.integers(0, 5)),
+        st.tuples(st.just("move_back"), st.integers(0, 3)),
     ),
-    min_size=3,
+    min_size=8,
     max_size=20,
 )
 #: What is given, of a day so many days ago; taken; and what of that is given back.
 LOTS = st.lists(
     st.one_of(
         WAITS,
-        NIGHT,
-        st.tuples(st.just("give"), POINTS, st.integers(0, 500)),
-        st.tuples(st.just("take"), POINTS),
+        *[NIGHT] * 2,
+        *[
+            st.tuples(
+                st.just("give"), POINTS, st.sampled_from([0, 1, 364, 365, 366, 367, 500])
+            )
+        ]
+        * 3,
+        *[st.tuples(st.just("take"), POINTS)] * 2,
         st.tuples(st.just("give_back"), POINTS),
     ),
+    min_size=4,
     max_size=15,
 )
 
@@ -88,6 +93,7 @@ class TestLedgerProperties(EachExampleAlone, LoyaltyCommon):
     def setUpClass(cls):
         super().setUpClass()
         cls.programme.library_expire_months = 12
+        cls.visit_rule.points = 4
         cls.bag = cls.env["library.loyalty.reward"].create(
             {"program_id": cls.programme.id, "name": "A bag", "points": 3}
         )
@@ -110,7 +116,7 @@ class TestLedgerProperties(EachExampleAlone, LoyaltyCommon):
         ]
 
     @given(STEPS)
-    @examples(30)
+    @examples(25)
     def test_points_are_the_sum_of_lines_and_never_below_zero(self, steps):
         self.today = START
         self.uses = self.env["library.service.usage"]
@@ -154,7 +160,7 @@ class TestLedgerProperties(EachExampleAlone, LoyaltyCommon):
         before = card.points
         self.uses -= use
         use.unlink()
-        self.assertIn(before - card.points, (0, 1, 2), "No more than it had given")
+        self.assertIn(before - card.points, range(5), "No more than it had given")
 
     def _step_hand(self, who, points):
         before = self.cards[who].points
