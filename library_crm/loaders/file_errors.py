@@ -68,9 +68,14 @@ def describe_file_error(env, error):
 
 
 def _describe_report_error(env, error, names):
-    names["place"] = ", ".join(
-        filter(None, (error.line and env._("line %s", error.line), error.place or None))
-    ) or env._("The report")
+    names["place"] = (
+        ", ".join(
+            filter(
+                None, (error.line and env._("line %s", error.line), error.place or None)
+            )
+        )
+        or "JSON"
+    )
     names["found"] = error.found or "—"
     texts = {
         "empty": lambda: env._("The report is empty."),

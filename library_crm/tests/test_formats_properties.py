@@ -70,6 +70,17 @@ FORMATS = {
             date_format="ymd",
         )
     ),
+    "workbook": MappedFormat(
+        Mapping(
+            "patrons",
+            {
+                "card_number": "cardnumber",
+                "name": "surname",
+                "branch_code": "branchcode",
+                "category_code": "categorycode",
+            },
+        )
+    ),
     "consents": Consents(),
     "events": EventsFormat("MAIN"),
     "counter": counter.CounterFormat(),
@@ -212,20 +223,22 @@ def change(draw, content):
 
 
 @st.composite
-def broken_samples(draw):
+def broken_files(draw):
     """A good file to which something has happened."""
-    content = draw(st.sampled_from(SAMPLES))
-    if content != WORKBOOK or draw(st.booleans()):
-        return change(draw, content)
-    # Within a part, so that the archive itself is whole.
+    return change(draw, draw(st.sampled_from(SAMPLES)))
+
+
+@st.composite
+def broken_workbooks(draw):
+    """A workbook to which something has happened within a part, so that the archive
+    itself is whole."""
     changed = io.BytesIO()
     with (
-        zipfile.ZipFile(io.BytesIO(content)) as old,
+        zipfile.ZipFile(io.BytesIO(WORKBOOK)) as old,
         zipfile.ZipFile(changed, "w") as new,
     ):
-        parts = old.namelist()
-        bad = draw(st.sampled_from(parts))
-        for name in parts:
+        bad = draw(st.sampled_from(old.namelist()))
+        for name in old.namelist():
             part = old.read(name)
             new.writestr(name, change(draw, part) if name == bad else part)
     return changed.getvalue()
@@ -235,8 +248,12 @@ FILES = st.one_of(
     st.binary(max_size=200),
     TEXT.map(str.encode),
     tables(),
-    broken_samples(),
+    broken_files(),
+    broken_workbooks(),
     JSON.map(lambda value: json.dumps(value).encode()),
+    st.tuples(st.sampled_from([b"[", b'{"uses":[', b'{"a":']), st.just(10**5)).map(
+        lambda deep: deep[0] * deep[1]
+    ),
 )
 
 
@@ -320,6 +337,12 @@ class TestAnyFile(BaseCase):
         file_format = MappedFormat(mapping)
         if cleaned := self._clean(file_format, content):
             self._check_rows(file_format, cleaned[0])
+
+    @given(broken_workbooks())
+    @examples(150)
+    def test_workbook_that_is_broken_anywhere_is_read_or_refused(self, content):
+        if cleaned := self._clean(FORMATS["workbook"], content):
+            self._check_rows(FORMATS["workbook"], cleaned[0])
 
     @given(FILES | tables())
     @examples(150)

@@ -17,6 +17,8 @@ START = date(2040, 2, 29)
 WHO = st.integers(0, 1)
 POINTS = st.integers(1, 9)
 WAITS = st.tuples(st.just("wait"), st.sampled_from([1, 30, 170, 365, 366]))
+#: Days of points: just too young to expire, just old enough.
+AGES = st.sampled_from([0, 1, 364, 365, 366, 367, 500])
 NIGHT = st.tuples(st.just("night"))
 #: What befalls the cards of Amal and of Noor, whom she guards. What is common comes
 #: often, so that one thing meets the other.
@@ -40,12 +42,7 @@ LOTS = st.lists(
     st.one_of(
         WAITS,
         *[NIGHT] * 2,
-        *[
-            st.tuples(
-                st.just("give"), POINTS, st.sampled_from([0, 1, 364, 365, 366, 367, 500])
-            )
-        ]
-        * 3,
+        *[st.tuples(st.just("give"), POINTS, AGES)] * 3,
         *[st.tuples(st.just("take"), POINTS)] * 2,
         st.tuples(st.just("give_back"), POINTS),
     ),
