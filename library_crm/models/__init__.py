@@ -61,6 +61,7 @@ from . import (
     library_peer_value,
     library_population,
     library_public_limit,
+    library_privacy_register,
     library_ratio_mixin,
     library_retention,
     library_segment,

@@ -6,6 +6,25 @@ class CrmLead(models.Model):
     """A request of a patron, or of somebody who may become one."""
 
     _inherit = "crm.lead"
+    _library_personal_data = {
+        "library_request_kind": "request",
+        "library_patron_id": "request",
+        "library_branch_id": "request",
+        "library_service_id": "request",
+        "name": "request",
+        "contact_name": "request",
+        "partner_id": "request",
+        "partner_name": "request",
+        "email_from": "request",
+        "phone": "request",
+        "street": "request",
+        "street2": "request",
+        "zip": "request",
+        "city": "request",
+        "description": "request",
+        "lang_id": "request",
+        "user_id": "staff",
+    }
 
     _LIBRARY_PURPOSE_OF_KIND = {
         "joining": "acquisition",

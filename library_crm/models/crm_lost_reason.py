@@ -3,6 +3,7 @@ from odoo import fields, models
 
 class CrmLostReason(models.Model):
     _inherit = "crm.lost.reason"
+    _library_personal_data = {"*": "setting"}
 
     library_answer = fields.Text(
         string="Answer",

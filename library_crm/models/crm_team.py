@@ -3,6 +3,7 @@ from odoo import fields, models
 
 class CrmTeam(models.Model):
     _inherit = "crm.team"
+    _library_personal_data = {"*": "setting"}
 
     library_purpose = fields.Selection(
         [

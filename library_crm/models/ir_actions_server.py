@@ -6,6 +6,7 @@ class IrActionsServer(models.Model):
     one patron at a time."""
 
     _inherit = "ir.actions.server"
+    _library_personal_data = {"*": "setting"}
 
     library_purpose_id = fields.Many2one(
         "library.consent.purpose",

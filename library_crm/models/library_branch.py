@@ -13,6 +13,11 @@ class LibraryBranch(models.Model):
     _order = "sequence, name, id"
     _rec_names_search = ["name", "code"]
     _check_company_auto = True
+    _library_personal_data = {
+        "*": "setting",
+        "partner_id": "place",
+        "manager_id": "staff",
+    }
 
     name = fields.Char(required=True, translate=True)
     code = fields.Char(

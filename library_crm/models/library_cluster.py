@@ -19,6 +19,7 @@ class LibraryCluster(models.Model):
     _inherit = ["library.cache.mixin"]
     _description = "Cluster of Patrons"
     _order = "sequence, id"
+    _library_personal_data = {"*": "setting"}
 
     name = fields.Char(required=True, translate=True)
     sequence = fields.Integer(default=10)

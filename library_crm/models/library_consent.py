@@ -19,6 +19,7 @@ class LibraryConsent(models.Model):
     _description = "Consent"
     _order = "date desc, id desc"
     _rec_name = "purpose_id"
+    _library_personal_data = {"*": "consent"}
 
     # Nobody of the library was there when these were said, so the address may be
     # anybody's until it is confirmed.

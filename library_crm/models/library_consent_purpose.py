@@ -7,6 +7,7 @@ class LibraryConsentPurpose(models.Model):
     _name = "library.consent.purpose"
     _description = "Consent Purpose"
     _order = "sequence, id"
+    _library_personal_data = {"*": "setting"}
 
     name = fields.Char(required=True, translate=True)
     code = fields.Char(required=True)

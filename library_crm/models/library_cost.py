@@ -12,6 +12,7 @@ class LibraryCost(models.Model):
     _description = "Cost"
     _order = "date_from desc, id desc"
     _check_company_auto = True
+    _library_personal_data = {"*": "setting"}
 
     name = fields.Char(required=True, help="E.g. staff, or a subscription.")
     company_id = fields.Many2one(

@@ -18,6 +18,7 @@ class LibraryCounterReport(models.Model):
     _order = "month desc, platform, report, id"
     _rec_name = "platform"
     _check_company_auto = True
+    _library_personal_data = {"*": "figures"}
 
     source_id = fields.Many2one(
         "library.data.source", required=True, readonly=True, ondelete="restrict"

@@ -15,6 +15,7 @@ class LibraryDataColumn(models.Model):
     _description = "Column of a Data Source"
     _order = "sequence, id"
     _rec_name = "name"
+    _library_personal_data = {"*": "setting"}
 
     source_id = fields.Many2one(
         "library.data.source", required=True, index=True, ondelete="cascade"

@@ -40,6 +40,7 @@ class LibraryDataLoad(models.Model):
     _order = "id desc"
     _rec_name = "file_name"
     _check_company_auto = True
+    _library_personal_data = {"*": "load", "user_id": "staff"}
 
     #: Rows up to which a load runs while the user waits; more go to the job.
     _AT_ONCE_ROWS = 2000

@@ -8,6 +8,7 @@ class LibraryDataRefusal(models.Model):
     _description = "Refused Row"
     _order = "line, id"
     _rec_name = "reason"
+    _library_personal_data = {"*": "load"}
 
     load_id = fields.Many2one(
         "library.data.load", required=True, index=True, ondelete="cascade"

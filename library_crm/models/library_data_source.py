@@ -58,6 +58,7 @@ class LibraryDataSource(models.Model):
     _description = "Data Source"
     _order = "name, id"
     _check_company_auto = True
+    _library_personal_data = {"*": "setting", "sender_id": "staff"}
 
     # What
     name = fields.Char(required=True)

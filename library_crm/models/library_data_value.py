@@ -10,6 +10,7 @@ class LibraryDataValue(models.Model):
     _order = "field, found, id"
     _rec_name = "found"
     _check_company_auto = True
+    _library_personal_data = {"*": "setting"}
 
     source_id = fields.Many2one(
         "library.data.source", required=True, index=True, ondelete="cascade"

@@ -13,6 +13,7 @@ class LibraryEngagementRule(models.Model):
     _description = "Engagement Rules"
     _rec_name = "company_id"
     _order = "company_id"
+    _library_personal_data = {"*": "setting"}
 
     company_id = fields.Many2one(
         "res.company",

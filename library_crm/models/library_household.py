@@ -8,6 +8,7 @@ class LibraryHousehold(models.Model):
     _description = "Household"
     _order = "name, id"
     _check_company_auto = True
+    _library_personal_data = {"*": "family"}
 
     name = fields.Char(required=True)
     company_id = fields.Many2one(

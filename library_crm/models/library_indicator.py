@@ -13,6 +13,7 @@ class LibraryIndicator(models.Model):
     _description = "Indicator"
     _order = "sequence, name, id"
     _rec_names_search = ["name", "code"]
+    _library_personal_data = {"*": "setting"}
 
     name = fields.Char(required=True, translate=True)
     code = fields.Char(required=True, help="By which reports find it.")

@@ -11,6 +11,7 @@ class LibraryIndicatorMonth(models.Model):
     _order = "month desc, id desc"
     _rec_name = "month"
     _log_access = False
+    _library_personal_data = {"*": "figures"}
 
     company_id = fields.Many2one(
         "res.company",

@@ -13,6 +13,7 @@ class LibraryIndicatorTarget(models.Model):
     _order = "year desc, indicator_id, branch_id, id"
     _rec_name = "indicator_id"
     _check_company_auto = True
+    _library_personal_data = {"*": "setting"}
 
     indicator_id = fields.Many2one(
         "library.indicator", required=True, index=True, ondelete="cascade"

@@ -35,6 +35,7 @@ class LibraryIndicatorValue(models.Model):
     _order = "month desc, indicator_id, branch_id, id"
     _rec_name = "indicator_id"
     _log_access = False
+    _library_personal_data = {"*": "figures"}
 
     #: What is a quotient of sums: numerator and denominator.
     _quotients = {

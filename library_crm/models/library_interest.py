@@ -12,6 +12,7 @@ class LibraryInterest(models.Model):
     _parent_store = True
     _rec_name = "complete_name"
     _rec_names_search = ["complete_name"]
+    _library_personal_data = {"*": "setting", "patron_ids": "preference"}
 
     name = fields.Char(required=True, translate=True)
     complete_name = fields.Char(

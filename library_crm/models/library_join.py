@@ -28,6 +28,7 @@ class LibraryJoin(models.Model):
     _inherit = ["utm.mixin"]
     _order = "id desc"
     _check_company_auto = True
+    _library_personal_data = {"*": "join"}
 
     _CONFIRM_DAYS = 7
     _CLOSED_DAYS = 30

@@ -15,6 +15,7 @@ class LibraryJoinForm(models.Model):
     _description = "Join Form"
     _rec_name = "company_id"
     _check_company_auto = True
+    _library_personal_data = {"*": "setting"}
 
     company_id = fields.Many2one(
         "res.company",

@@ -15,6 +15,7 @@ class LibraryJoinRule(models.Model):
     _description = "Join Rule"
     _order = "form_id, sequence, id"
     _check_company_auto = True
+    _library_personal_data = {"*": "setting"}
 
     name = fields.Char(required=True, help="For the staff; it is shown to nobody else.")
     form_id = fields.Many2one(

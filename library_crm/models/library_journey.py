@@ -72,6 +72,7 @@ class LibraryJourney(models.Model):
     _description = "Journey"
     _order = "sequence, name, id"
     _check_company_auto = True
+    _library_personal_data = {"*": "setting", "user_id": "staff"}
 
     # Entering is looked for this far back, so that a job that stood still for a while
     # leaves nobody out.

@@ -15,6 +15,7 @@ class LibraryJourneyEnrolment(models.Model):
     _order = "entered_at desc, id desc"
     _rec_name = "journey_id"
     _log_access = False
+    _library_personal_data = {"*": "journey"}
 
     journey_id = fields.Many2one(
         "library.journey", required=True, readonly=True, ondelete="cascade"

@@ -17,6 +17,7 @@ class LibraryJourneyEvent(models.Model):
     _order = "date desc, id desc"
     _rec_name = "step_id"
     _log_access = False
+    _library_personal_data = {"*": "journey"}
 
     # How often a mail that the mail server did not take is tried again: after 10, 20,
     # 40 … minutes, so for some ten hours.

@@ -22,6 +22,7 @@ class LibraryJourneyStep(models.Model):
     _name = "library.journey.step"
     _description = "Journey Step"
     _order = "journey_id, version, id"
+    _library_personal_data = {"*": "setting", "activity_user_id": "staff"}
 
     # Patrons who are dealt with together, in one transaction.
     _BATCH = 500

@@ -22,6 +22,7 @@ class LibraryMailingOutcome(models.Model):
     _order = "month desc, mailing_id, branch_id, id"
     _rec_name = "mailing_id"
     _log_access = False
+    _library_personal_data = {"*": "figures"}
 
     mailing_id = fields.Many2one(
         "mailing.mailing",

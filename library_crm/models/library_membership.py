@@ -31,6 +31,7 @@ class LibraryMembership(models.Model):
     _inherit = ["mail.thread", "mail.activity.mixin", "library.bulk.mixin"]
     _order = "date_end desc, id desc"
     _check_company_auto = True
+    _library_personal_data = {"*": "membership"}
 
     _OPEN_STATES = ("draft", "active", "grace", "suspended")
     _CRON_BATCH = 1000

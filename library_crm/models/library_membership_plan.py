@@ -12,6 +12,7 @@ class LibraryMembershipPlan(models.Model):
     _description = "Membership Plan"
     _order = "sequence, name, id"
     _check_company_auto = True
+    _library_personal_data = {"*": "setting"}
 
     name = fields.Char(required=True, translate=True)
     sequence = fields.Integer(default=10)

@@ -7,6 +7,7 @@ class LibraryMembershipReason(models.Model):
     _name = "library.membership.reason"
     _description = "Membership Reason"
     _order = "sequence, name, id"
+    _library_personal_data = {"*": "setting"}
 
     name = fields.Char(required=True, translate=True)
     sequence = fields.Integer(default=10)

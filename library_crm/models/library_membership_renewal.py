@@ -9,6 +9,7 @@ class LibraryMembershipRenewal(models.Model):
     _description = "Membership Renewal"
     _order = "date desc, id desc"
     _rec_name = "membership_id"
+    _library_personal_data = {"*": "membership", "user_id": "staff"}
 
     membership_id = fields.Many2one(
         "library.membership", required=True, index=True, ondelete="cascade"

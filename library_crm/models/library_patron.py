@@ -37,6 +37,35 @@ class LibraryPatron(models.Model):
     _rec_names_search = ["card_number", "complete_name"]
     _check_company_auto = True
     _mailing_enabled = True
+    _library_personal_data = {
+        "partner_id": "identity",
+        "complete_name": "identity",
+        "card_number": "identity",
+        "patron_category_id": "identity",
+        "birth_date": "identity",
+        "birth_year": "identity",
+        "preferred_channel": "contact",
+        "email_confirmed": "contact",
+        "email_bounced": "contact",
+        "preferences_asked_at": "contact",
+        "preferences_sent_at": "contact",
+        "guardian_id": "family",
+        "household_id": "family",
+        "active": "membership",
+        "company_id": "membership",
+        "branch_id": "membership",
+        "enrolled_on": "membership",
+        "membership_id": "membership",
+        "membership_state": "membership",
+        "expiry_date": "membership",
+        "create_date": "membership",
+        "write_date": "membership",
+        "ils_ref": "link",
+        "missing_since": "link",
+        "liaison_id": "staff",
+        "interest_ids": "preference",
+        "last_use_date": "use",
+    }
 
     _USE_CHART_SERVICES = 5
 

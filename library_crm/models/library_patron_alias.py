@@ -11,6 +11,7 @@ class LibraryPatronAlias(models.Model):
     _name = "library.patron.alias"
     _description = "Former Number of a Patron"
     _rec_name = "card_number"
+    _library_personal_data = {"*": "identity"}
 
     patron_id = fields.Many2one(
         "library.patron", required=True, index=True, ondelete="cascade"

@@ -9,6 +9,7 @@ class LibraryPatronCategory(models.Model):
     _order = "sequence, name, id"
     _rec_names_search = ["name", "code"]
     _check_company_auto = True
+    _library_personal_data = {"*": "setting"}
 
     name = fields.Char(required=True, translate=True)
     code = fields.Char(

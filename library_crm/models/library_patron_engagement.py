@@ -26,6 +26,18 @@ class LibraryPatron(models.Model):
     """
 
     _inherit = "library.patron"
+    _library_personal_data = {
+        "lifecycle": "figure",
+        "lifecycle_since": "figure",
+        "recency": "figure",
+        "frequency": "figure",
+        "variety": "figure",
+        "use_day_count": "figure",
+        "service_count": "figure",
+        "usual_gap": "figure",
+        "cluster_id": "figure",
+        "profiling_stopped": "figure",
+    }
 
     #: Patrons who are reckoned in one transaction.
     _ENGAGEMENT_BATCH = 50_000

@@ -13,6 +13,7 @@ class LibraryPatronRow(models.Model):
     _name = "library.patron.row"
     _description = "Row of a Patron"
     _log_access = False
+    _library_personal_data = {"*": "link"}
 
     patron_id = fields.Many2one("library.patron", required=True, ondelete="cascade")
     source_id = fields.Many2one(

@@ -19,6 +19,7 @@ class LibraryPatronTombstone(models.Model):
     _order = "date desc, id desc"
     _rec_name = "date"
     _log_access = False
+    _library_personal_data = {"*": "erased"}
 
     company_id = fields.Many2one(
         "res.company",

@@ -13,6 +13,7 @@ class LibraryPopulation(models.Model):
     _order = "year desc, branch_id, id"
     _rec_name = "year"
     _check_company_auto = True
+    _library_personal_data = {"*": "setting"}
 
     company_id = fields.Many2one(
         "res.company",

@@ -24,6 +24,7 @@ class LibraryRetention(models.Model):
     _rec_name = "cohort"
     _log_access = False
     _ratios = {"share": ("used", "patrons")}
+    _library_personal_data = {"*": "figures"}
 
     # Thirteen weeks, so that each period has the same weekdays. Quarters and not
     # months: many patrons come every other month, and have not left in between.

@@ -37,6 +37,7 @@ class LibrarySegment(models.Model):
     _description = "Segment"
     _order = "sequence, name, id"
     _check_company_auto = True
+    _library_personal_data = {"*": "setting", "listed_patron_ids": "mailing"}
 
     name = fields.Char(required=True, translate=True)
     sequence = fields.Integer(default=10)

@@ -9,6 +9,7 @@ class LibrarySegmentSnapshot(models.Model):
     _order = "date desc, id desc"
     _rec_name = "segment_id"
     _log_access = False
+    _library_personal_data = {"*": "figures"}
 
     segment_id = fields.Many2one(
         "library.segment", required=True, index=True, ondelete="cascade"

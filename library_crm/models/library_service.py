@@ -10,6 +10,7 @@ class LibraryService(models.Model):
     _order = "sequence, name, id"
     _rec_names_search = ["name", "code"]
     _check_company_auto = True
+    _library_personal_data = {"*": "setting"}
 
     name = fields.Char(required=True, translate=True)
     code = fields.Char(required=True, help="The code by which loads find it.")

@@ -33,6 +33,7 @@ class LibraryServiceUsage(models.Model):
     _order = "date desc, id desc"
     _rec_name = "service_id"
     _log_access = False
+    _library_personal_data = {"*": "use"}
 
     patron_id = fields.Many2one(
         "library.patron",

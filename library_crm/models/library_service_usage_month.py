@@ -16,6 +16,7 @@ class LibraryServiceUsageMonth(models.Model):
     _order = "month desc, branch_id, service_id, id"
     _rec_name = "service_id"
     _log_access = False
+    _library_personal_data = {"*": "figures"}
 
     month = fields.Date(required=True, readonly=True, help="Its first day.")
     company_id = fields.Many2one(

@@ -12,6 +12,7 @@ class LibraryServiceUsageStage(models.Model):
     _name = "library.service.usage.stage"
     _description = "Use That Is Being Loaded"
     _log_access = False
+    _library_personal_data = {"*": "load"}
 
     # No foreign keys: the rows live for minutes, and are checked when they are merged.
     load_id = fields.Integer(required=True, index=True)

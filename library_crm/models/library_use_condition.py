@@ -13,6 +13,7 @@ class LibraryUseCondition(models.Model):
     _inherit = ["library.cache.mixin"]
     _description = "Condition on Use"
     _order = "sequence, id"
+    _library_personal_data = {"*": "setting"}
 
     segment_id = fields.Many2one("library.segment", index=True, ondelete="cascade")
     cluster_id = fields.Many2one("library.cluster", index=True, ondelete="cascade")

@@ -10,6 +10,7 @@ class LibraryValueLine(models.Model):
     _description = "Price of a Use"
     _order = "table_id, sequence, id"
     _rec_names_search = ["name", "table_id.name"]
+    _library_personal_data = {"*": "setting"}
 
     name = fields.Char(
         string="As Published", required=True, translate=True, help="Of what it tells."

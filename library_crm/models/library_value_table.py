@@ -15,6 +15,7 @@ class LibraryValueTable(models.Model):
     _name = "library.value.table"
     _description = "Value Table"
     _order = "sequence, name, id"
+    _library_personal_data = {"*": "setting"}
 
     name = fields.Char(required=True, translate=True)
     sequence = fields.Integer(default=10)

@@ -21,6 +21,13 @@ class MailMail(models.Model):
     """
 
     _inherit = "mail.mail"
+    _library_personal_data = {
+        "*": "setting",
+        "email_to": "message",
+        "email_cc": "message",
+        "recipient_ids": "message",
+        "body_html": "message",
+    }
 
     library_purpose_id = fields.Many2one(
         "library.consent.purpose",

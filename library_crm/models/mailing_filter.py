@@ -7,6 +7,7 @@ class MailingFilter(models.Model):
     """A saved choice of recipients; of patrons it may ask what its writer may read."""
 
     _inherit = "mailing.filter"
+    _library_personal_data = {"*": "setting"}
 
     library_segment_id = fields.Many2one(
         "library.segment",

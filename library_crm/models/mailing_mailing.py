@@ -20,6 +20,7 @@ class MailingMailing(models.Model):
     whether it is written to patrons or to contacts, leads or lists that they are in."""
 
     _inherit = "mailing.mailing"
+    _library_personal_data = {"*": "setting"}
 
     library_purpose_id = fields.Many2one(
         "library.consent.purpose",

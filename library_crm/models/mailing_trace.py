@@ -6,6 +6,18 @@ class MailingTrace(models.Model):
     patron."""
 
     _inherit = "mailing.trace"
+    _library_personal_data = {
+        "library_patron_id": "mailing",
+        "email": "mailing",
+        "message_id": "mailing",
+        "res_id": "mailing",
+        "sent_datetime": "mailing",
+        "open_datetime": "mailing",
+        "reply_datetime": "mailing",
+        "links_click_datetime": "mailing",
+        "trace_status": "mailing",
+        "failure_reason": "mailing",
+    }
 
     library_patron_id = fields.Many2one(
         "library.patron",

@@ -6,6 +6,7 @@ from odoo.fields import NO_ACCESS
 
 class ResCompany(models.Model):
     _inherit = "res.company"
+    _library_personal_data = {"*": "setting"}
 
     library_minor_age = fields.Integer(
         string="Age of Own Consent",

@@ -5,6 +5,19 @@ from odoo.exceptions import ValidationError
 class ResPartner(models.Model):
     _name = "res.partner"
     _inherit = ["res.partner", "library.bulk.mixin"]
+    _library_personal_data = {
+        "name": "identity",
+        "email": "contact",
+        "email_normalized": "contact",
+        "phone": "contact",
+        "street": "contact",
+        "street2": "contact",
+        "zip": "contact",
+        "city": "contact",
+        "state_id": "contact",
+        "country_id": "contact",
+        "lang": "contact",
+    }
 
     library_patron_ids = fields.One2many(
         "library.patron",

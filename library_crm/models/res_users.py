@@ -3,6 +3,11 @@ from odoo import fields, models
 
 class ResUsers(models.Model):
     _inherit = "res.users"
+    _library_personal_data = {
+        "*": "staff",
+        "login": "login",
+        "partner_id": "login",
+    }
 
     library_branch_id = fields.Many2one(
         "library.branch",

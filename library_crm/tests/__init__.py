@@ -47,6 +47,7 @@ from . import (
     test_preferences,
     test_private_use,
     test_public_pages,
+    test_privacy_register,
     test_request,
     test_retention_report,
     test_segment,

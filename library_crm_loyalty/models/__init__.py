@@ -19,6 +19,7 @@ from . import (
     library_loyalty_rule,
     library_loyalty_tier,
     library_patron,
+    library_privacy_register,
     library_service_usage,
     loyalty_card,
     loyalty_history,

@@ -7,6 +7,7 @@ class DigestDigest(models.Model):
     """Whether patrons take part in programmes, in the mail that sums up the period."""
 
     _inherit = "digest.digest"
+    _library_personal_data = {"*": "setting"}
 
     kpi_library_loyalty_joined = fields.Boolean("Patrons Who Joined a Programme")
     kpi_library_loyalty_joined_value = fields.Integer(

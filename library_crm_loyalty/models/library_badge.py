@@ -12,6 +12,7 @@ class LibraryBadge(models.Model):
     _inherit = ["image.mixin"]
     _description = "Badge for Patrons"
     _order = "sequence, name, id"
+    _library_personal_data = {"*": "setting"}
 
     name = fields.Char(required=True, translate=True)
     sequence = fields.Integer(default=10)

@@ -11,6 +11,7 @@ class LibraryBadgeAward(models.Model):
     _order = "awarded_on desc, id desc"
     _rec_name = "badge_id"
     _check_company_auto = True
+    _library_personal_data = {"*": "challenge"}
 
     badge_id = fields.Many2one(
         "library.badge",

@@ -24,6 +24,7 @@ class LibraryChallenge(models.Model):
     _description = "Challenge"
     _order = "date_from desc, id desc"
     _check_company_auto = True
+    _library_personal_data = {"*": "setting"}
 
     name = fields.Char(required=True, translate=True)
     active = fields.Boolean(default=True)

@@ -25,6 +25,7 @@ class LibraryChallengeEntry(models.Model):
     _order = "challenge_id desc, progress desc, id"
     _rec_name = "patron_id"
     _check_company_auto = True
+    _library_personal_data = {"*": "challenge"}
 
     #: What follows from something else, or is for the patron to say.
     _NOT_BY_HAND = frozenset(("progress", "finished_on", "nickname"))

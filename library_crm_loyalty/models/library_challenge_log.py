@@ -17,6 +17,7 @@ class LibraryChallengeLog(models.Model):
     _order = "date desc, id desc"
     _rec_name = "date"
     _log_access = False
+    _library_personal_data = {"*": "challenge"}
 
     entry_id = fields.Many2one(
         "library.challenge.entry",

@@ -9,6 +9,7 @@ class LibraryChallengeSquare(models.Model):
     _name = "library.challenge.square"
     _description = "Square of a Bingo Card"
     _order = "challenge_id, sequence, id"
+    _library_personal_data = {"*": "setting"}
 
     challenge_id = fields.Many2one(
         "library.challenge", required=True, index=True, ondelete="cascade"

@@ -8,6 +8,7 @@ class LibraryChallengeTeam(models.Model):
     _description = "Team of a Challenge"
     _order = "challenge_id, name, id"
     _check_company_auto = True
+    _library_personal_data = {"*": "setting"}
 
     challenge_id = fields.Many2one(
         "library.challenge",

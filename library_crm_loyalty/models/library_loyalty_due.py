@@ -13,6 +13,7 @@ class LibraryLoyaltyDue(models.Model):
     _name = "library.loyalty.due"
     _description = "Points to Be Reckoned"
     _log_access = False
+    _library_personal_data = {"*": "loyalty"}
 
     #: Patrons who are reckoned in one transaction.
     _BATCH = 50_000

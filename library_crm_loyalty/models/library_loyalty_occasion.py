@@ -15,6 +15,7 @@ class LibraryLoyaltyOccasion(models.Model):
     _order = "date desc, id desc"
     _rec_name = "event"
     _log_access = False
+    _library_personal_data = {"*": "loyalty"}
 
     patron_id = fields.Many2one(
         "library.patron", required=True, index=True, readonly=True, ondelete="cascade"

@@ -20,6 +20,7 @@ class LibraryLoyaltyRedemption(models.Model):
     _description = "Redemption"
     _order = "issued_on desc, id desc"
     _rec_name = "reward_id"
+    _library_personal_data = {"*": "loyalty", "user_id": "staff"}
 
     #: Without letters and digits that look alike.
     _ALPHABET = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"

@@ -15,6 +15,7 @@ class LibraryLoyaltyReward(models.Model):
     _name = "library.loyalty.reward"
     _description = "Reward for Patrons"
     _order = "program_id, sequence, points, id"
+    _library_personal_data = {"*": "setting"}
 
     program_id = fields.Many2one(
         "loyalty.program",

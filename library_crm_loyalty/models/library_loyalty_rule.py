@@ -26,6 +26,7 @@ class LibraryLoyaltyRule(models.Model):
     _description = "Loyalty Rule"
     _order = "program_id, sequence, id"
     _check_company_auto = True
+    _library_personal_data = {"*": "setting"}
 
     #: What a rule gives to whom for what; the rest is how it looks.
     _TERMS = frozenset(

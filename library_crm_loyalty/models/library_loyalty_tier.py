@@ -12,6 +12,7 @@ class LibraryLoyaltyTier(models.Model):
     _name = "library.loyalty.tier"
     _description = "Loyalty Tier"
     _order = "program_id, sequence, id"
+    _library_personal_data = {"*": "setting"}
 
     program_id = fields.Many2one(
         "loyalty.program",

@@ -21,6 +21,11 @@ class LoyaltyCard(models.Model):
     _inherit = ["loyalty.card", "library.mail.mixin"]
 
     _library_patron_field = "library_patron_id"
+    _library_personal_data = {
+        "*": "loyalty",
+        "partner_id": "loyalty",
+        "code": "loyalty",
+    }
 
     #: What a line of the ledger is made of, with the types of the columns.
     _LIBRARY_LINE = {

@@ -15,6 +15,13 @@ class LoyaltyHistory(models.Model):
     """
 
     _inherit = "loyalty.history"
+    _library_personal_data = {
+        "*": "loyalty",
+        "card_id": "loyalty",
+        "description": "loyalty",
+        "issued": "loyalty",
+        "used": "loyalty",
+    }
 
     library_rule_id = fields.Many2one(
         "library.loyalty.rule",

@@ -18,6 +18,7 @@ class LoyaltyProgram(models.Model):
 
     _name = "loyalty.program"
     _inherit = ["loyalty.program", "library.cache.mixin"]
+    _library_personal_data = {"*": "setting"}
 
     program_type = fields.Selection(
         selection_add=[("library", "Library use")],

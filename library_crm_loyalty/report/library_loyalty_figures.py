@@ -21,6 +21,7 @@ class LibraryLoyaltyFigures(models.AbstractModel):
     _description = "Figures of Programmes"
     _inherit = ["library.count.mixin", "library.ratio.mixin"]
     _log_access = False
+    _library_personal_data = {"*": "figures"}
 
     company_id = fields.Many2one(
         "res.company",

@@ -7,6 +7,13 @@ class SmsSms(models.Model):
     queue, as a mail is: who has taken back the consent since does not get it."""
 
     _inherit = "sms.sms"
+    _library_personal_data = {
+        "*": "setting",
+        "library_patron_id": "message",
+        "number": "message",
+        "partner_id": "message",
+        "body": "message",
+    }
 
     library_purpose_id = fields.Many2one(
         "library.consent.purpose",

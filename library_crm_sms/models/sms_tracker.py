@@ -5,6 +5,7 @@ class SmsTracker(models.Model):
     """What the provider reports of a text of a journey is told to its event."""
 
     _inherit = "sms.tracker"
+    _library_personal_data = {"*": "journey"}
 
     library_journey_event_id = fields.Many2one(
         "library.journey.event", ondelete="cascade", index="btree_not_null"

@@ -5,6 +5,7 @@ class CrmLead(models.Model):
     """A request that an unhappy answer opened."""
 
     _inherit = "crm.lead"
+    _library_personal_data = {"library_answer_id": "answer"}
 
     library_answer_id = fields.Many2one(
         "survey.user_input",

@@ -7,6 +7,7 @@ class DigestDigest(models.Model):
     """How satisfied people are, in the mail that sums up the period."""
 
     _inherit = "digest.digest"
+    _library_personal_data = {"*": "setting"}
 
     kpi_library_survey_nps = fields.Boolean("NPS of the Library")
     kpi_library_survey_nps_value = fields.Float(

@@ -12,6 +12,12 @@ class LibraryPatron(models.Model):
     """
 
     _inherit = "library.patron"
+    _library_personal_data = {
+        "satisfaction": "answer",
+        "satisfaction_nps": "answer",
+        "satisfaction_csat": "answer",
+        "satisfaction_on": "answer",
+    }
 
     survey_input_ids = fields.One2many(
         "survey.user_input",

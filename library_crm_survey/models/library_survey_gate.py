@@ -19,6 +19,7 @@ class LibrarySurveyGate(models.Model):
     _name = "library.survey.gate"
     _description = "Limit of Answers from One Place"
     _log_access = False
+    _library_personal_data = {"*": "figures"}
 
     COUNTERS = 256
 

@@ -17,6 +17,7 @@ class LibrarySurveyInvitation(models.Model):
     _order = "asked_on desc, id desc"
     _rec_name = "patron_id"
     _log_access = False
+    _library_personal_data = {"*": "invitation"}
 
     _SCOPE = "library_crm_survey-voucher"
 

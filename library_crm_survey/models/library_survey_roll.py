@@ -14,6 +14,7 @@ class LibrarySurveyRoll(models.Model):
     _name = "library.survey.roll"
     _description = "Who Has Begun to Answer"
     _log_access = False
+    _library_personal_data = {"*": "figures"}
 
     #: Places a page: few enough that a tick writes little, many enough that most
     #: rounds have a page or a few.

@@ -55,6 +55,7 @@ class LibrarySurveyRound(models.Model):
     _inherit = ["mail.thread"]
     _order = "id desc"
     _check_company_auto = True
+    _library_personal_data = {"*": "setting", "user_id": "staff"}
 
     # Patrons who are written to in one transaction.
     _BATCH = 500

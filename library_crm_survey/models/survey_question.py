@@ -17,6 +17,7 @@ class SurveyQuestion(models.Model):
     """
 
     _inherit = "survey.question"
+    _library_personal_data = {"*": "setting"}
 
     _METRIC_SCALES = {
         "nps": (0, 10),

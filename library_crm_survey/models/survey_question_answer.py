@@ -6,6 +6,7 @@ class SurveyQuestionAnswer(models.Model):
     away, moved or, where all of them are rated together, added."""
 
     _inherit = "survey.question.answer"
+    _library_personal_data = {"*": "setting"}
 
     library_dimension = fields.Selection(
         [

@@ -11,6 +11,7 @@ class SurveySurvey(models.Model):
     """
 
     _inherit = "survey.survey"
+    _library_personal_data = {"*": "setting"}
 
     library_company_id = fields.Many2one(
         "res.company",

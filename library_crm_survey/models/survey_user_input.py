@@ -31,6 +31,15 @@ class SurveyUserInput(models.Model):
     """
 
     _inherit = "survey.user_input"
+    _library_personal_data = {
+        "*": "answer",
+        "partner_id": "answer",
+        "email": "answer",
+        "nickname": "answer",
+        "access_token": "answer",
+        "start_datetime": "answer",
+        "end_datetime": "answer",
+    }
 
     # Answers to gap questions with more of these are left out, as in analyses of
     # LibQUAL+ data.

@@ -8,6 +8,16 @@ class SurveyUserInputLine(models.Model):
     read beside when and where they wrote it."""
 
     _inherit = "survey.user_input.line"
+    _library_personal_data = {
+        "*": "answer",
+        "value_char_box": "answer",
+        "value_text_box": "answer",
+        "value_numerical_box": "answer",
+        "value_date": "answer",
+        "value_datetime": "answer",
+        "value_scale": "answer",
+        "suggested_answer_id": "answer",
+    }
 
     library_gap_level = fields.Selection(
         [
