@@ -1,1 +1,1 @@
-from . import join, mailing, portal, preferences, webhook, year
+from . import join, mailing, portal, preferences, privacy, webhook, year

@@ -18,6 +18,8 @@ _SHOWN_REQUEST_KINDS = [
     "consultation",
     "suggestion",
     "complaint",
+    "correction",
+    "erasure",
 ]
 
 

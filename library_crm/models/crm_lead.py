@@ -41,6 +41,8 @@ class CrmLead(models.Model):
             ("complaint", "Complaint"),
             ("outreach", "Outreach or partnership"),
             ("win_back", "Win back"),
+            ("correction", "Correction of data"),
+            ("erasure", "Erasure of data"),
         ],
         string="Kind of Request",
         index="btree_not_null",
@@ -247,6 +249,81 @@ class CrmLead(models.Model):
             "view_mode": "form",
             "res_id": self.library_join_ids[:1].id,
         }
+
+    def action_library_erase(self):
+        """Open the dialogue that erases the patron who asked for it."""
+        self.ensure_one()
+        return self.library_patron_id.action_erase()
+
+    # ------------------------------------------------------------
+    # ERASED
+    # ------------------------------------------------------------
+
+    def _get_library_forgotten_name(self):
+        """What a request is called of which nobody is to know whose it was; a hook."""
+        return self.env._("Request of a patron who was erased")
+
+    def _library_forget(self):
+        """Their patrons are erased: keep that there was a request, of which kind, when
+        and what came of it; nothing in words, no name, address, file or meeting. To be
+        called with sudo."""
+        if not self:
+            return
+        emptied = {
+            name: False
+            for name, field in self._fields.items()
+            if field.store
+            and not field.required
+            and not field.related
+            and not (field.compute and field.readonly)
+            and (
+                field.type in ("char", "text", "html", "properties")
+                or (
+                    field.type == "many2one"
+                    and field.comodel_name in ("library.patron", "res.partner")
+                )
+            )
+        }
+        emptied["lang_id"] = False
+        self.library_join_ids.filtered(lambda join: join.name)._forget("refused")
+        pointed = [("res_model", "=", self._name), ("res_id", "in", self.ids)]
+        self.env["calendar.event"].with_context(dont_notify=True).search(
+            ["|", ("opportunity_id", "in", self.ids), *(["&", *pointed])]
+        ).unlink()
+        self.activity_ids.unlink()
+        self.env["mail.message"].search(
+            [("model", "=", self._name), ("res_id", "in", self.ids)]
+        ).unlink()
+        self.env["ir.attachment"].search(pointed).unlink()
+        self.message_unsubscribe(self.partner_id.ids)
+        for lead in self.with_context(tracking_disable=True):
+            lang = lead.company_id.partner_id.lang or self.env.lang
+            name = lead.with_context(lang=lang)._get_library_forgotten_name()
+            lead.write({**emptied, "name": name})
+
+    def _library_forget_address(self, people):
+        """Take addresses of people whose these are no more out of them: Odoo copies
+        them when a request is given to somebody, and leaves them when it is given to
+        somebody who has none. To be called with sudo.
+
+        :param people: ``res.partner`` or ``library.patron``
+        """
+        names = {
+            "email_from": "email",
+            "contact_name": "name",
+            "partner_name": "name",
+            **{name: name for name in ("phone", "street", "street2", "zip", "city")},
+        }
+        for lead in self.with_context(tracking_disable=True):
+            lead.write(
+                {
+                    name: False
+                    for name, of_person in names.items()
+                    if lead[name]
+                    and lead[name] in people.mapped(of_person)
+                    and lead[name] != lead.partner_id[of_person]
+                }
+            )
 
     def action_library_renew(self):
         """Renew the patron's membership and close the request."""

@@ -70,7 +70,7 @@ class LibraryPatron(models.Model):
     _USE_CHART_SERVICES = 5
 
     # The pages that a link in a mail leads to without a login, and for how long.
-    _LINK_DAYS = {"preferences": 180, "confirm": 30, "year": 60}
+    _LINK_DAYS = {"preferences": 180, "confirm": 30, "year": 60, "privacy": 1}
     # How often whoever asks for a link to the own page is sent one, and how many are
     # sent at once.
     _LINK_PAUSE = timedelta(hours=1)
@@ -565,12 +565,6 @@ class LibraryPatron(models.Model):
         if vals.get("card_number") or vals.get("ils_ref"):
             self._lift_tombstones()
         return result
-
-    def unlink(self):
-        if not self.env.context.get("library_merge"):
-            self._bury()
-            self._recall_messages()
-        return super().unlink()
 
     def _recall_messages(self):
         """What waits in a queue for who is erased is not sent; a hook for other ways to

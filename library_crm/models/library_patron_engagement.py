@@ -466,6 +466,20 @@ class LibraryPatron(models.Model):
             objected=self.env["library.consent"]._query_objected("profiling"),
         )
 
+    @api.model
+    def _query_not_profiled(self):
+        """The patrons of whose use nobody may ask: it was switched off, or they
+        objected.
+
+        :return: SQL that gives patron ids
+        :rtype: odoo.tools.SQL
+        """
+        self.flush_model(["profiling_stopped"])
+        return SQL(
+            "(SELECT id FROM library_patron WHERE profiling_stopped UNION %s)",
+            self.env["library.consent"]._query_objected("profiling"),
+        )
+
     # ------------------------------------------------------------
     # SEGMENTS
     # ------------------------------------------------------------

@@ -12,6 +12,9 @@ class LibraryPatronTombstone(models.Model):
     Who it was is not kept: only keyed digests of the card and of the reference of the
     library system, by which their rows are recognised. Whoever deletes a tombstone
     lets the person be loaded again; so does a desk that adds a patron with that card.
+
+    Who had objected to any mail is remembered in the same way, by the address: it
+    may be on somebody's list still.
     """
 
     _name = "library.patron.tombstone"
@@ -37,9 +40,13 @@ class LibraryPatronTombstone(models.Model):
     )
     card_digest = fields.Char(groups=NO_ACCESS)
     ref_digest = fields.Char(groups=NO_ACCESS)
+    objection_digest = fields.Char(groups=NO_ACCESS)
 
     _card_idx = models.Index("(card_digest, company_id)")
     _ref_idx = models.Index("(ref_digest, company_id)")
+    _objection_idx = models.Index(
+        "(company_id, objection_digest) WHERE objection_digest IS NOT NULL"
+    )
 
     @api.model
     def _bury(self, company, numbers):
@@ -102,6 +109,50 @@ class LibraryPatronTombstone(models.Model):
         ]
         found = self._search_digests(company, digests)
         self.sudo().browse(row_id for row_id, __, __ in found).unlink()
+
+    @api.model
+    def _remember_objections(self, company, emails):
+        """Remember addresses that no mailing may go to, and that are about to be
+        deleted.
+
+        :param emails: in their normal form
+        """
+        self.sudo().create(
+            [
+                {
+                    "company_id": company.id,
+                    "objection_digest": self._get_digest(company, "email", email),
+                }
+                for email in emails
+                if email not in self._find_objections([email])
+            ]
+        )
+
+    @api.model
+    def _find_objections(self, emails):
+        """Those of the addresses whose owner was erased and had objected to any mail,
+        in whichever library: as Odoo's own list, it holds for all.
+
+        Cost: a digest an address and library that remembers any.
+        """
+        companies = (
+            self.sudo()._read_group([("objection_digest", "!=", False)], ["company_id"])
+            if emails
+            else ()
+        )
+        found = set()
+        for (company,) in companies:
+            by_digest = {
+                self._get_digest(company, "email", email): email for email in emails
+            }
+            rows = self.sudo().search(
+                [
+                    ("company_id", "=", company.id),
+                    ("objection_digest", "in", list(by_digest)),
+                ]
+            )
+            found.update(by_digest[row.objection_digest] for row in rows)
+        return found
 
     def _is_any(self, company):
         return bool(

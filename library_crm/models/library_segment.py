@@ -170,6 +170,8 @@ class LibrarySegment(models.Model):
         domain = self._parse_domain()
         try:
             parts = [condition._get_domain() for condition in self.condition_ids]
+            if self.condition_ids:
+                parts.append(Domain("id", "not in", Patron._query_not_profiled()))
             if not domain.is_true():
                 query = Patron._search(domain)
                 parts.append(Domain("id", "in", query))

@@ -1,5 +1,5 @@
 from odoo import api, fields, models
-from odoo.exceptions import ValidationError
+from odoo.exceptions import UserError, ValidationError
 
 
 class ResPartner(models.Model):
@@ -58,6 +58,22 @@ class ResPartner(models.Model):
         if patrons := changed.sudo().library_patron_ids:
             self.env["library.consent"].sudo()._doubt_address(patrons)
         return result
+
+    def unlink(self):
+        """Who deletes a contact erases the patron: from the list of contacts, or from
+        Odoo's look-up of what is held about somebody."""
+        patrons = self.sudo().library_patron_ids
+        if not patrons:
+            return super().unlink()
+        if not patrons.sudo(self.env.su).has_access("unlink"):
+            raise UserError(
+                self.env._(
+                    "%(names)s: a manager of the library erases patrons.",
+                    names=", ".join(patrons.mapped("complete_name")),
+                )
+            )
+        patrons._erase("contact")
+        return super(ResPartner, self.exists()).unlink()
 
     def action_view_library_patron(self):
         """Open the patron that this contact is (of each library that it belongs

@@ -1,4 +1,4 @@
-from odoo import fields, models
+from odoo import api, fields, models
 from odoo.tools import SQL
 
 
@@ -40,6 +40,7 @@ class LibraryMailingResult(models.Model):
         ],
         "mailing.trace": [
             *("create_date", "is_test_trace", "library_patron_id", "mass_mailing_id"),
+            *("library_branch_id", "library_company_id", "library_has_unsubscribed"),
             *("links_click_datetime", "model", "sent_datetime", "trace_status"),
         ],
         "res.users": ["company_id"],
@@ -155,8 +156,8 @@ class LibraryMailingResult(models.Model):
         )
 
     def _query_mails(self):
-        """A row for each mail. Who is no patron any more counts for the library of
-        whoever wrote."""
+        """A row for each mail. Who is no patron any more counts for the library and
+        branch that they were of, or for the library of whoever wrote."""
         delivered = SQL("trace.trace_status IN ('sent', 'open', 'reply')")
         counts = {
             "sent": SQL(
@@ -169,12 +170,15 @@ class LibraryMailingResult(models.Model):
             "bounced": SQL("trace.trace_status = 'bounce'"),
             "failed": SQL("trace.trace_status = 'error'"),
             "left_out": SQL("trace.trace_status = 'cancel'"),
+            "unsubscribed": SQL("trace.library_has_unsubscribed IS TRUE"),
         }
         return SQL(
             """
             SELECT 3 * trace.id AS id, trace.mass_mailing_id AS mailing_id,
-                   coalesce(patron.company_id, writer.company_id) AS company_id,
-                   patron.branch_id,
+                   coalesce(
+                       patron.company_id, trace.library_company_id, writer.company_id
+                   ) AS company_id,
+                   coalesce(patron.branch_id, trace.library_branch_id) AS branch_id,
                    date_trunc(
                        'month', coalesce(trace.sent_datetime, trace.create_date)
                    )::date AS month,
@@ -195,10 +199,35 @@ class LibraryMailingResult(models.Model):
             SELECT 3 * consent.id + 1, last.mailing_id, patron.company_id,
                    patron.branch_id, date_trunc('month', last.sent_datetime)::date,
                    %(counts)s
-              FROM library_consent consent
+              FROM %(withdrawn)s
+            """,
+            counts=self._sql_counts({"unsubscribed": SQL("TRUE")}),
+            withdrawn=self._sql_withdrawn(),
+        )
+
+    @api.model
+    def _get_traces_unsubscribed(self, patrons):
+        """Of the mails to patrons those by which they withdrew a consent."""
+        return [
+            id_
+            for (id_,) in self.env.execute_query(
+                SQL(
+                    "SELECT last.trace_id FROM %s AND patron.id = ANY(%s)",
+                    self._sql_withdrawn(),
+                    list(patrons._ids),
+                )
+            )
+        ]
+
+    def _sql_withdrawn(self):
+        """Withdrawals by a link in a mail, and the mail that it was."""
+        return SQL(
+            """
+                   library_consent consent
               JOIN library_patron patron ON patron.id = consent.patron_id
               JOIN LATERAL (
-                    SELECT trace.mass_mailing_id AS mailing_id, trace.sent_datetime
+                    SELECT trace.id AS trace_id, trace.mass_mailing_id AS mailing_id,
+                           trace.sent_datetime
                       FROM mailing_trace trace
                       JOIN mailing_mailing mailing
                         ON mailing.id = trace.mass_mailing_id
@@ -216,8 +245,7 @@ class LibraryMailingResult(models.Model):
              WHERE consent.state = 'withdrawn'
                AND consent.channel = 'email'
                AND consent.source IN ('mail', 'complaint')
-            """,
-            counts=self._sql_counts({"unsubscribed": SQL("TRUE")}),
+            """
         )
 
     def _query_outcomes(self):

@@ -7,6 +7,7 @@ from . import (
     library_journey_test,
     library_lead_to_patron,
     library_membership_change,
+    library_patron_erase,
     library_peer_import,
     library_peer_import_column,
     library_segment_add,

@@ -88,3 +88,18 @@ class MailComposeMessage(models.TransientModel):
         return super()._action_send_mail_mass_mail(
             self._filter_library_reachable(res_ids), auto_commit=auto_commit
         )
+
+    def _get_blacklist_record_ids(self, mail_values_dict, recipients_info=None):
+        """Who was erased and had objected to any mail is on the list still, without the
+        address."""
+        found = super()._get_blacklist_record_ids(mail_values_dict, recipients_info)
+        if self.use_exclusion_list and self.composition_mode == "mass_mail":
+            emails = {
+                res_id: set(info["mail_to_normalized"])
+                for res_id, info in (recipients_info or {}).items()
+            }
+            objected = self.env["library.patron.tombstone"]._find_objections(
+                set().union(*emails.values())
+            )
+            found |= {res_id for res_id, to in emails.items() if to & objected}
+        return found

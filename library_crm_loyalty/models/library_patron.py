@@ -95,11 +95,31 @@ class LibraryPatron(models.Model):
     # MERGED, ERASED
     # ------------------------------------------------------------
 
-    def unlink(self):
+    def _forget(self):
         """The ledger of an erased patron stays, without the person."""
-        if not self.env.context.get("library_merge"):
-            self._get_all_loyalty_cards()._library_forget()
-        return super().unlink()
+        self._get_all_loyalty_cards()._library_forget()
+        return super()._forget()
+
+    @api.model
+    def _get_holder_domain(self, model):
+        """A card of a shop is not the library's."""
+        if model == "loyalty.card":
+            return Domain("is_library", "=", False)
+        return super()._get_holder_domain(model)
+
+    @api.model
+    def _get_kept_reasons(self):
+        ledger = self.env._("The ledger of points, without the person and the day")
+        return {
+            **super()._get_kept_reasons(),
+            **dict.fromkeys(
+                (
+                    *("loyalty.card", "loyalty.history"),
+                    "library.loyalty.redemption",
+                ),
+                ledger,
+            ),
+        }
 
     def _merge(self, others):
         """One person has one card in a programme, with all that both have earned, and

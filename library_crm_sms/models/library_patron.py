@@ -1,4 +1,5 @@
-from odoo import models
+from odoo import api, models
+from odoo.fields import Domain
 
 
 class LibraryPatron(models.Model):
@@ -25,3 +26,19 @@ class LibraryPatron(models.Model):
     def _recall_messages(self):
         self.env["sms.sms"]._get_queued_for(self)._recall()
         return super()._recall_messages()
+
+    def _forget(self):
+        """Texts hold the number, and were written to one person."""
+        self.env["sms.sms"].search([("library_patron_id", "in", self.ids)]).unlink()
+        return super()._forget()
+
+    @api.model
+    def _forget_contact(self, contact, company):
+        self.env["sms.sms"].search([("partner_id", "=", contact.id)]).unlink()
+        number = contact.phone_sanitized
+        if number and not self.env["res.partner"].search_count(
+            Domain("phone_sanitized", "=", number) & Domain("id", "!=", contact.id),
+            limit=1,
+        ):
+            self.env["phone.blacklist"].search([("number", "=", number)]).unlink()
+        return super()._forget_contact(contact, company)

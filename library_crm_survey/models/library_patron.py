@@ -207,11 +207,32 @@ class LibraryPatron(models.Model):
     # ERASED AND MERGED
     # ------------------------------------------------------------
 
-    def unlink(self):
+    def _forget(self):
         """What an erased patron answered stays as a count of nobody."""
-        if not self.env.context.get("library_merge"):
-            self.sudo().survey_input_ids._forget_patron()
-        return super().unlink()
+        self.survey_input_ids._forget_patron()
+        return super()._forget()
+
+    @api.model
+    def _forget_contact(self, contact, company):
+        """Answers that were given with the contact and are no patron's."""
+        self.env["survey.user_input"].search(
+            [("partner_id", "=", contact.id)]
+        )._forget_patron()
+        return super()._forget_contact(contact, company)
+
+    @api.model
+    def _get_kept_reasons(self):
+        count = self.env._("Counts in the figures, without the person and the words")
+        return {
+            **super()._get_kept_reasons(),
+            **dict.fromkeys(
+                (
+                    *("survey.user_input", "survey.user_input.line"),
+                    "library.survey.invitation",
+                ),
+                count,
+            ),
+        }
 
     def _merge(self, others):
         self.env["library.survey.invitation"]._merge_patrons(self, others)

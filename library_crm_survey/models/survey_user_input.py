@@ -301,7 +301,7 @@ class SurveyUserInput(models.Model):
         ).unlink()
         self.env["crm.lead"].with_context(active_test=False).search(
             [("library_answer_id", "in", self.ids)]
-        )._forget_library_answer()
+        )._library_forget()
         blank = dict.fromkeys(
             (
                 "partner_id",

@@ -225,7 +225,7 @@ class TestSurveyLoop(RoundCommon):
         messages = self.env["mail.message"].search(
             [("model", "=", "crm.lead"), ("res_id", "=", request.id)]
         )
-        self.assertIn("Nobody answers", str(messages.mapped("body")))
+        self.assertFalse(messages, "Whatever staff wrote may say who it was")
         held = str(request.read()) + str(messages.read())
         held += str(messages.tracking_value_ids.read())
         for trace in ("Amal", "amal.idris", "too steep"):
