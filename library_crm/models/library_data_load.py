@@ -45,8 +45,6 @@ class LibraryDataLoad(models.Model):
     #: Rows up to which a load runs while the user waits; more go to the job.
     _AT_ONCE_ROWS = 2000
     _BATCH = 5000
-    _KEEP_FILE_DAYS = 7
-    _KEEP_REFUSALS_DAYS = 30
     #: When the job looks again for a load that had to wait for another.
     _COME_BACK = timedelta(seconds=20)
 
@@ -742,29 +740,9 @@ class LibraryDataLoad(models.Model):
             )
 
     @api.autovacuum
-    def _gc_personal_data(self):
-        """Forget files that were never loaded, and rows that nobody mended."""
-        now = fields.Datetime.now()
-        self.search(
-            [
-                ("file", "!=", False),
-                ("state", "not in", ("queued", "running")),
-                ("write_date", "<", now - timedelta(days=self._KEEP_FILE_DAYS)),
-            ]
-        ).file = False
+    def _gc_stage(self):
+        """Rows that a load left behind when it was killed or given up."""
         at_work = self.search([("state", "in", ("queued", "running"))])
         self.env["library.service.usage.stage"].search(
             [("load_id", "not in", at_work.ids)]
-        ).unlink()
-        # A gate sends every few minutes; what it sent is told long enough.
-        self.search(
-            [
-                ("source_id.format", "=", "webhook"),
-                ("state", "not in", ("queued", "running")),
-                ("create_date", "<", now - timedelta(days=self._KEEP_REFUSALS_DAYS)),
-            ],
-            limit=10_000,
-        ).unlink()
-        self.env["library.data.refusal"].search(
-            [("create_date", "<", now - timedelta(days=self._KEEP_REFUSALS_DAYS))]
         ).unlink()

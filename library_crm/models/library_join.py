@@ -31,7 +31,6 @@ class LibraryJoin(models.Model):
     _library_personal_data = {"*": "join"}
 
     _CONFIRM_DAYS = 7
-    _CLOSED_DAYS = 30
     # Mails to one address, by hours. How many forms one place may send is said in
     # ``library.public.limit``.
     _MAX_BY_ADDRESS = {1: 3, 24: 6}
@@ -464,33 +463,25 @@ class LibraryJoin(models.Model):
             }
         )
 
-    @api.autovacuum
-    def _gc_forget(self):
-        now = fields.Datetime.now()
-        self.search(
-            [
-                ("state", "=", "asked"),
-                ("create_date", "<", now - timedelta(days=self._CONFIRM_DAYS)),
-            ]
-        )._forget("expired")
-        self._gc_forget_closed(now - timedelta(days=self._CLOSED_DAYS))
-
-    def _gc_forget_closed(self, before):
-        """Those whose request was dropped, deleted, or done without this form."""
-        Join = self.with_context(active_test=False)
+    @api.model
+    def _get_closed_domain(self, before):
+        """Those whose request was decided before a day, or was deleted, and which still
+        tell who it was."""
         confirmed = Domain("state", "=", "confirmed")
-        closed = confirmed & Domain("lead_id.date_closed", "<", before)
-        dropped = (
+        refused = (
             Domain("state", "=", "refused")
             & Domain("name", "!=", False)
             & Domain("closed_on", "<", before)
         )
-        Join.search(closed & Domain("lead_id.won_status", "=", "won"))._forget("done")
-        Join.search(
-            dropped
+        return (
+            refused
             | (confirmed & Domain("lead_id", "=", False))
-            | (closed & Domain("lead_id.won_status", "=", "lost"))
-        )._forget("refused")
+            | (
+                confirmed
+                & Domain("lead_id.date_closed", "<", before)
+                & Domain("lead_id.won_status", "in", ("won", "lost"))
+            )
+        )
 
     # ------------------------------------------------------------
     # MAILS

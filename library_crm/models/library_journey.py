@@ -120,6 +120,18 @@ class LibraryJourney(models.Model):
         help="The version that patrons who enter now will go through.",
     )
     edited_version = fields.Integer(readonly=True, copy=False, default=1)
+    kept_until = fields.Date(
+        string="Outcome Kept Until",
+        readonly=True,
+        copy=False,
+        help="What followed first mails before this day is kept as a count: the rows of "
+        "use that told it are gone.",
+    )
+    kept_outcome = fields.Json(
+        readonly=True,
+        copy=False,
+        help="Used and size, by arm: of first mails till then.",
+    )
 
     # Who enters
     trigger = fields.Selection(
@@ -341,6 +353,27 @@ class LibraryJourney(models.Model):
             by the id of the journey
         :rtype: dict[int, tuple[int, int, int, int]]
         """
+        found = self._count_outcomes(
+            fields.Date.context_today(self) - timedelta(days=OUTCOME_DAYS)
+        )
+        outcomes = {}
+        for journey in self:
+            kept = journey.kept_outcome or {}
+            sums = [
+                kept.get(arm, [0, 0])[place]
+                + found.get((journey.id, arm), (0, 0))[place]
+                for arm in ("treated", "held_out")
+                for place in (0, 1)
+            ]
+            if any(sums):
+                outcomes[journey.id] = tuple(sums)
+        return outcomes
+
+    def _count_outcomes(self, before):
+        """Count those whose first mail was before a day and is not counted for good.
+
+        :return: used and size by the id of the journey and the arm
+        """
         if not self.ids:
             return {}
         self.env.flush_all()
@@ -351,27 +384,53 @@ class LibraryJourney(models.Model):
                   FROM (
                         SELECT enrolment.journey_id, enrolment.arm, %(used)s AS used
                           FROM library_journey_enrolment enrolment
+                          JOIN library_journey journey
+                            ON journey.id = enrolment.journey_id
                          WHERE enrolment.journey_id = ANY(%(ids)s)
-                           AND enrolment.first_at::date < %(today)s - %(days)s
+                           AND enrolment.first_at::date < %(before)s
+                           AND (journey.kept_until IS NULL
+                                OR enrolment.first_at::date >= journey.kept_until)
                        ) outcome
               GROUP BY 1, 2
                 """,
                 ids=self.ids,
-                today=fields.Date.context_today(self),
-                days=OUTCOME_DAYS,
+                before=before,
                 used=self.env["library.service.usage"]._sql_used_after(
                     SQL("enrolment.patron_id"), SQL("enrolment.first_at::date")
                 ),
             )
         )
-        found = {(journey, arm): (used, size) for journey, arm, size, used in rows}
-        return {
-            journey_id: (
-                *found.get((journey_id, "treated"), (0, 0)),
-                *found.get((journey_id, "held_out"), (0, 0)),
+        return {(journey, arm): (used, size) for journey, arm, size, used in rows}
+
+    @api.model
+    def _keep_outcomes(self, company, before):
+        """Count for good what followed the first mails before a day, since the rows of
+        use of these days are about to go. Of what comes later nothing is counted yet:
+        its thirty days begin behind the day."""
+        journeys = self.with_context(active_test=False).search(
+            [("company_id", "=", company.id)]
+        )
+        found = journeys._count_outcomes(before)
+        for journey in journeys:
+            if journey.kept_until and journey.kept_until >= before:
+                continue
+            kept = journey.kept_outcome or {}
+            journey.write(
+                {
+                    "kept_until": before,
+                    "kept_outcome": {
+                        arm: [
+                            one + other
+                            for one, other in zip(
+                                kept.get(arm, [0, 0]),
+                                found.get((journey.id, arm), (0, 0)),
+                                strict=True,
+                            )
+                        ]
+                        for arm in ("treated", "held_out")
+                    },
+                }
             )
-            for journey_id in {journey for journey, _arm in found}
-        }
 
     def _say_lift(self, used_1, size_1, used_0, size_0):
         self.ensure_one()

@@ -64,7 +64,7 @@ class LibraryPatron(models.Model):
         "missing_since": "link",
         "liaison_id": "staff",
         "interest_ids": "preference",
-        "last_use_date": "use",
+        "last_use_date": "figure",
     }
 
     _USE_CHART_SERVICES = 5

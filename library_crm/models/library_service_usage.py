@@ -18,6 +18,11 @@ AGE_BANDS = (
 OUTCOME_DAYS = 30
 #: What fewer patrons used is not told to whoever may not see what one person uses.
 FEWEST_PATRONS = 5
+#: Days for which rows are kept at least: figures of somebody look back over a year.
+AT_LEAST_DAYS = 13 * 28
+#: Days after which nothing is counted from rows any more: the 24 months that indicators
+#: compare, and the 3 in which a month is counted again.
+WHOLE_DAYS = 27 * 28
 
 
 class LibraryServiceUsage(models.Model):
@@ -135,6 +140,16 @@ class LibraryServiceUsage(models.Model):
                         date=format_date(self.env, usage.date),
                     )
                 )
+            since = usage.branch_id.company_id.sudo().library_use_since
+            is_report = usage.source_id.sudo().kind == "eresource"
+            if since and usage.date < since and not is_report:
+                raise ValidationError(
+                    self.env._(
+                        "Date: uses before %(since)s were counted and deleted, none "
+                        "can be added to them.",
+                        since=format_date(self.env, since),
+                    )
+                )
 
     @api.constrains("patron_id", "branch_id", "service_id")
     def _check_one_library(self):
@@ -249,8 +264,9 @@ class LibraryServiceUsage(models.Model):
         """Add many rows in one statement: no record is made of them, no rule of Python
         is asked. They are rolled up, and the patrons know of their last use.
 
-        A row whose source and external reference are there already is left out, and
-        one of a patron who is gone is nobody's. Cost: the insertion into the indexes
+        A row whose source and external reference are there already is left out, so is
+        one of a day of which the rows were counted and deleted; and one of a patron who
+        is gone is nobody's. Cost: the insertion into the indexes
         of the table, which is what a bare ``COPY`` pays, and some 20 percent.
 
         :param SQL rows: a query of patron, service, branch, date, quantity, channel,
@@ -281,6 +297,7 @@ class LibraryServiceUsage(models.Model):
                            source_id, external_ref
                            )
                  LEFT JOIN library_patron patron ON patron.id = given.patron_id
+                 %(kept)s
                  %(on_conflict)s
                  RETURNING *
                 ),
@@ -302,6 +319,7 @@ class LibraryServiceUsage(models.Model):
                 SELECT count(*) FROM added
                 """,
                 rows=rows,
+                kept=self._sql_is_kept(SQL("given")),
                 on_conflict=SQL() if are_new else leave_out,
                 age_band=self._sql_age_band(),
                 roll_up=self._sql_roll_up(SQL("added"), 1),
@@ -315,6 +333,32 @@ class LibraryServiceUsage(models.Model):
         self.env["library.service.usage.month"].invalidate_model()
         self.env["library.patron"].invalidate_model(["last_use_date"])
         return added
+
+    @api.model
+    def _sql_is_kept(self, row):
+        """What leaves out rows of days of which the rows were counted and deleted; they
+        would be counted again. Mostly there is no such day, and nothing is asked.
+
+        :return: the ``WHERE`` of a query of ``row``, or nothing
+        """
+        since = {
+            company.id: company.library_use_since
+            for company in self.env["res.company"].sudo().search([])
+            if company.library_use_since
+        }
+        if not since:
+            return SQL()
+        return SQL(
+            """
+            WHERE NOT EXISTS (
+                SELECT FROM library_branch branch
+                  JOIN res_company company ON company.id = branch.company_id
+                 WHERE branch.id = %(row)s.branch_id
+                   AND %(row)s.date < company.library_use_since
+            )
+            """,
+            row=row,
+        )
 
     @api.model
     def _get_insert_effects(self):

@@ -57,6 +57,30 @@ class MailingTrace(models.Model):
                 trace.res_id if trace.model == "library.patron" else False
             )
 
+    def _library_take_names_off(self):
+        """These are too old to tell who got them: they go on to count as they do. To be
+        called with sudo."""
+        self.env.flush_all()
+        unsubscribed = self.env["library.mailing.result"]._get_traces_unsubscribed(
+            self.library_patron_id
+        )
+        self.env.cr.execute(
+            SQL(
+                """
+                UPDATE mailing_trace trace
+                   SET library_company_id = patron.company_id,
+                       library_branch_id = patron.branch_id,
+                       library_has_unsubscribed = trace.id = ANY(%(unsubscribed)s)
+                  FROM library_patron patron
+                 WHERE patron.id = trace.library_patron_id
+                   AND trace.id = ANY(%(traces)s)
+                """,
+                traces=list(self._ids),
+                unsubscribed=unsubscribed,
+            )
+        )
+        self._library_blank()
+
     @api.model
     def _library_forget(self, patrons):
         """These patrons are erased: keep what reports count. To be called with sudo."""

@@ -1,6 +1,6 @@
 import secrets
 
-from odoo import fields, models
+from odoo import api, fields, models
 from odoo.fields import NO_ACCESS
 
 
@@ -58,10 +58,23 @@ class ResCompany(models.Model):
         "they are told how much they used.",
     )
 
+    library_use_since = fields.Date(
+        string="Uses Kept Since",
+        readonly=True,
+        copy=False,
+        help="Rows of use before this day were counted and deleted; none are added.",
+    )
+
     _library_minor_age_plausible = models.Constraint(
         "CHECK (library_minor_age BETWEEN 0 AND 25)",
         "Age of own consent: an age between 0 and 25 is expected.",
     )
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        companies = super().create(vals_list)
+        self.env["library.retention.rule"]._add_missing()
+        return companies
 
     def write(self, vals):
         result = super().write(vals)

@@ -157,3 +157,17 @@ class LibraryCommon(TransactionCase):
                 **values,
             }
         )
+
+    def _run_retention(self, *kinds):
+        """Let a night come over the library, for these kinds of data or for all.
+
+        :return: number of rows by kind
+        """
+        Rule = self.env["library.retention.rule"]
+        Rule._add_missing()
+        rules = Rule._get_for(self.library)
+        counts = {kind: sum(rules[kind]._run()) for kind in kinds or rules}
+        self.env.invalidate_all()
+        for kind in counts:
+            self.assertFalse(rules[kind].last_failure, kind)
+        return counts

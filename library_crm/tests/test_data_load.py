@@ -427,10 +427,10 @@ class TestDataLoad(LibraryCommon):
         }
         Stage.create([{**values, "load_id": load.id}])
         load.state = "running"
-        load._gc_personal_data()
+        load._gc_stage()
         self.assertTrue(Stage.search([("load_id", "=", load.id)]))
         load.action_cancel()
-        load._gc_personal_data()
+        load._gc_stage()
         self.assertFalse(Stage.search([("load_id", "=", load.id)]))
 
     def test_second_load_of_a_source_waits_while_the_first_runs(self):
@@ -651,7 +651,7 @@ class TestDataLoad(LibraryCommon):
             [load.id],
         )
         self.env.invalidate_all()
-        self.env["library.data.load"]._gc_personal_data()
+        self._run_retention("load_file", "refusal")
         self.assertFalse(waiting.file)
         self.assertFalse(load.refusal_ids)
 

@@ -927,10 +927,10 @@ class TestJoin(JoinCommon):
         link = self._find_link(self._get_mail())
         join = self._get_joins()
         self._move_back(join, days=6, hours=23)
-        join._gc_forget()
+        self._run_retention("join", "join_closed")
         self.assertEqual(join.name, "Rana Haddad")
-        self._move_back(join, hours=2)
-        join._gc_forget()
+        self._move_back(join, days=1, hours=2)
+        self._run_retention("join", "join_closed")
         self.assertEqual(join.state, "expired")
         self.assertForgotten(join)
         self.assertEqual(self._confirm(link).status_code, 404)
@@ -944,10 +944,10 @@ class TestJoin(JoinCommon):
     def test_who_was_refused_is_forgotten_after_a_month(self):
         self._get_confirmed().action_set_lost()
         join = self._get_joins()
-        join._gc_forget()
+        self._run_retention("join", "join_closed")
         self.assertEqual(join.name, "Rana Haddad")
         join.closed_on -= timedelta(days=31)
-        join._gc_forget()
+        self._run_retention("join", "join_closed")
         self.assertEqual(join.state, "refused")
         self.assertForgotten(join)
 
@@ -956,10 +956,10 @@ class TestJoin(JoinCommon):
         join = self._get_joins()
         lead.action_set_won()
         lead.date_closed -= timedelta(days=29)
-        join._gc_forget()
+        self._run_retention("join", "join_closed")
         self.assertEqual(join.name, "Rana Haddad")
-        lead.date_closed -= timedelta(days=2)
-        join._gc_forget()
+        lead.date_closed -= timedelta(days=3)
+        self._run_retention("join", "join_closed")
         self.assertEqual(join.state, "done")
         self.assertForgotten(join)
 
@@ -967,13 +967,13 @@ class TestJoin(JoinCommon):
         self._get_confirmed()
         join = self._get_joins()
         self._move_back(join, days=300)
-        join._gc_forget()
+        self._run_retention("join", "join_closed")
         self.assertEqual(join.name, "Rana Haddad")
 
     def test_form_of_a_deleted_request_is_forgotten(self):
         self._get_confirmed().unlink()
         join = self._get_joins()
-        join._gc_forget()
+        self._run_retention("join", "join_closed")
         self.assertForgotten(join)
 
     def test_digest_of_the_network_address_is_kept_for_an_hour(self):
@@ -1038,7 +1038,7 @@ class TestAcquisition(JoinCommon):
     def test_report_counts_from_the_first_word_to_the_card(self):
         self._ask_by_link(email="expires@test.example.com", name="E.")
         self._move_all(days=8)
-        self.env["library.join"]._gc_forget()
+        self._run_retention("join")
         joined, dropped, pending = (
             self._ask_and_confirm(f"{name}@test.example.com", name)
             for name in ("joined", "dropped", "pending")

@@ -78,7 +78,7 @@ class TestPrivacyRegister(LibraryCommon):
     def test_who_sees_a_field_is_what_the_access_rights_say(self):
         def readers(model_name, name):
             model = self.env[model_name]
-            return self.register._get_readers(model, model._fields[name])
+            return self.register._get_readers()(model, model._fields[name])
 
         roles = self.register._get_roles()
         desk = roles["library_crm.group_library_user"]

@@ -155,10 +155,10 @@ class TestWebhook(LibraryCommon, HttpCase):
         answer = self.send([self.make_use("a")]).json()
         load = self.env["library.data.load"].browse(answer["load"])
         with freeze_time(fields.Datetime.now() + timedelta(days=29)):
-            load._gc_personal_data()
+            self._run_retention("load")
         self.assertTrue(load.exists())
-        with freeze_time(fields.Datetime.now() + timedelta(days=31)):
-            load._gc_personal_data()
+        with freeze_time(fields.Datetime.now() + timedelta(days=32)):
+            self._run_retention("load")
         self.assertFalse(load.exists())
         self.assertEqual(len(self.get_uses()), 1)
 

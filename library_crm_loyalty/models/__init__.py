@@ -20,6 +20,7 @@ from . import (
     library_loyalty_tier,
     library_patron,
     library_privacy_register,
+    library_retention_kind,
     library_service_usage,
     loyalty_card,
     loyalty_history,

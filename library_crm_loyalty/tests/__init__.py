@@ -18,4 +18,5 @@ from . import (
     test_merge_and_erase,
     test_points_portal,
     test_redemption,
+    test_retention,
 )

@@ -10,6 +10,7 @@ from . import (
     library_membership_reason,
     library_patron,
     library_privacy_register,
+    library_retention_kind,
     library_survey_gate,
     library_survey_invitation,
     library_survey_roll,

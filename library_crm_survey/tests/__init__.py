@@ -15,6 +15,7 @@ from . import (
     test_survey_overview,
     test_survey_question,
     test_survey_result,
+    test_survey_retention,
     test_survey_round,
     test_survey_safety,
     test_survey_template,
