@@ -1,1 +1,1 @@
-from . import join, mailing, portal, preferences, privacy, webhook, year
+from . import disclosure, join, mailing, portal, preferences, privacy, webhook, year

@@ -215,7 +215,7 @@ class LibraryPrivacyRegister(models.AbstractModel):
                 "contact",
                 env._("To send each mail once and at its time."),
                 "interest",
-                "journey",
+                "patron",
             ),
             "join": Kind(
                 env._("A join form that you filled in"),
@@ -229,7 +229,7 @@ class LibraryPrivacyRegister(models.AbstractModel):
                 "technical",
                 env._("To take over cards and use, and to mend rows that were wrong."),
                 "contract",
-                "load",
+                "refusal",
             ),
             "link": Kind(
                 env._("Numbers of the library system"),
@@ -365,6 +365,65 @@ class LibraryPrivacyRegister(models.AbstractModel):
         ]
 
     @api.model
+    def _get_sorted_entries(self):
+        """:meth:`_get_entries`, what is about the same thing together."""
+        kinds = self._get_kinds()
+        categories, names = list(self._get_categories()), list(kinds)
+        return sorted(
+            self._get_entries(),
+            key=lambda entry: (
+                categories.index(kinds[entry[2]].category),
+                names.index(entry[2]),
+            ),
+        )
+
+    @api.model
+    def _say_kept(self, kind, company):
+        """For how long a library keeps a kind of data now, in a sentence.
+
+        :param Kind kind: what it is
+        """
+        if not kind.rule:
+            return kind.kept
+        rule = self.env["library.retention.rule"]._get_for(company).get(kind.rule)
+        return rule.with_env(self.env).sudo()._say_kept() if rule else kind.kept
+
+    @api.model
+    def _tell(self, company):
+        """What a library holds, in words for patrons: by what it is about.
+
+        :return: of each category its label and its kinds: what, why, on what ground,
+            for how long, who sees it, and the labels of the fields
+        :rtype: list[tuple[str, list[dict]]]
+        """
+        kinds, bases = self._get_kinds(), self._get_bases()
+        get_readers = self._get_readers()
+        roles = list(self._get_roles().values())
+        labels, readers = {}, {}
+        for model, field, name in self._get_entries():
+            labels.setdefault(name, set()).add(field._description_string(self.env))
+            readers.setdefault(name, set()).update(get_readers(model, field))
+        return [
+            (
+                label,
+                [
+                    {
+                        "name": name,
+                        "label": kind.label,
+                        "purpose": kind.purpose,
+                        "basis": bases[kind.basis],
+                        "kept": self._say_kept(kind, company),
+                        "readers": sorted(readers[name], key=roles.index),
+                        "fields": sorted(labels[name]),
+                    }
+                    for name, kind in kinds.items()
+                    if kind.category == category and name in labels
+                ],
+            )
+            for category, label in self._get_categories().items()
+        ]
+
+    @api.model
     def _find_undeclared(self):
         """Fields of which nobody says why they are held, as ``model.field``; kinds that
         are not known; and declarations of fields that are gone."""
@@ -404,28 +463,38 @@ class LibraryPrivacyRegister(models.AbstractModel):
         }
 
     @api.model
-    def _get_readers(self, model, field):
-        """The roles that access rights let read a field of some record; which records
-        these are, record rules decide (branch, library, own).
+    def _get_readers(self):
+        """Who may read what: to be asked of each field. It is the roles that access
+        rights let read a field of some record; which records these are, record rules
+        decide (branch, library, own).
 
-        :rtype: list[str]
+        :return: a function of model and field that gives labels of roles
         """
-        access = (
-            self.env["ir.model.access"]
-            .sudo()
-            .search([("model_id.model", "=", model._name), ("perm_read", "=", True)])
-        )
-        if field.groups == NO_ACCESS:
-            return []
-        readers = []
-        for xml_id, label in self._get_roles().items():
-            role = self.env.ref(xml_id).sudo()
-            groups = role | role.all_implied_ids
-            if any(
-                not line.group_id or line.group_id in groups for line in access
-            ) and (not field.groups or self._may_see(groups, field.groups)):
-                readers.append(label)
-        return readers
+        roles = {
+            label: role | role.all_implied_ids
+            for xml_id, label in self._get_roles().items()
+            for role in [self.env.ref(xml_id).sudo()]
+        }
+        readable = {}
+        for line in (
+            self.env["ir.model.access"].sudo().search([("perm_read", "=", True)])
+        ):
+            readable.setdefault(line.model_id.model, []).append(line.group_id)
+
+        def get_readers(model, field):
+            if field.groups == NO_ACCESS:
+                return []
+            return [
+                label
+                for label, groups in roles.items()
+                if any(
+                    not group or group in groups
+                    for group in readable.get(model._name, ())
+                )
+                and (not field.groups or self._may_see(groups, field.groups))
+            ]
+
+        return get_readers
 
     def _may_see(self, groups, spec):
         """Whether a specification of groups (``a,!b``) lets groups through."""

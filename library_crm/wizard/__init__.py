@@ -10,6 +10,7 @@ from . import (
     library_patron_erase,
     library_peer_import,
     library_peer_import_column,
+    library_privacy_entry,
     library_segment_add,
     library_segment_overlap,
     library_usage_log,
