@@ -124,8 +124,8 @@ class LibraryJourney(models.Model):
         string="Outcome Kept Until",
         readonly=True,
         copy=False,
-        help="What followed first mails before this day is kept as a count: the rows of "
-        "use that told it are gone.",
+        help="What followed first mails before this day is kept as a count: the rows "
+        "of use that told it are gone.",
     )
     kept_outcome = fields.Json(
         readonly=True,

@@ -569,7 +569,8 @@ class LibraryRetentionKind(models.AbstractModel):
 
     def _query_due_log(self, rule, before):
         return SQL(
-            "SELECT id, create_date::date AS day FROM ir_logging WHERE create_date < %s",
+            "SELECT id, create_date::date AS day FROM ir_logging "
+            "WHERE create_date < %s",
             fields.Date.to_string(before),
         )
 

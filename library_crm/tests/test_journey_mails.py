@@ -307,6 +307,7 @@ class TestTranslations(SpeaksLanguages, TransactionCase):
     addon = "library_crm"
     spoken = (
         "arch_db:library_crm.confirm",
+        "arch_db:library_crm.disclosure",
         "arch_db:library_crm.join_",
         "arch_db:library_crm.portal_",
         "arch_db:library_crm.library_erasure_letter",
@@ -331,6 +332,7 @@ class TestTranslations(SpeaksLanguages, TransactionCase):
         "selection__library_service__category__",
         "selection__library_service__indicator__",
         "selection__library_indicator_value__standing__",
+        "/models/library_privacy_register.py",
     )
     unspoken = (
         # Written for whoever builds a source of use.

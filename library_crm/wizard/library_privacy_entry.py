@@ -41,7 +41,7 @@ class LibraryPrivacyEntry(models.TransientModel):
             **self.env["ir.actions.actions"]._for_xml_id(
                 "library_crm.library_privacy_entry_action"
             ),
-            "domain": [("id", "in", entries.ids)],
+            "domain": repr([("id", "in", entries.ids)]),
         }
 
     @api.model
