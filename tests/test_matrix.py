@@ -63,20 +63,21 @@ WHOLE = {
 NOTHING = {
     *("library.cost", "library.counter.report", "library.data.column"),
     *("library.data.load", "library.data.refusal", "library.data.source"),
-    *("library.data.value", "library.engagement.rule", "library.indicator.month"),
+    *("library.data.value", "library.engagement.rule", "library.erasure"),
+    *("library.erasure.line", "library.indicator.month"),
     *("library.loyalty.due", "library.loyalty.figures", "library.loyalty.occasion"),
     *("library.mailing.outcome", "library.mailing.result", "library.patron.row"),
     "library.peer.column",
-    *("library.patron.tombstone", "library.public.limit", "library.survey.gate"),
-    *("library.service.usage.stage", "library.survey.invitation"),
-    "library.survey.roll",
+    *("library.patron.tombstone", "library.public.limit", "library.retention.rule"),
+    *("library.retention.run", "library.survey.gate", "library.service.usage.stage"),
+    *("library.survey.invitation", "library.survey.roll"),
 }
 # What every library of a database shares.
 SHARED = {
     *("library.cluster", "library.consent.purpose", "library.indicator"),
     *("library.interest", "library.membership.reason", "library.segment"),
     *("library.peer", "library.peer.band", "library.peer.column", "library.peer.set"),
-    "library.peer.value",
+    *("library.peer.value", "library.retention.rule"),
     *("library.service", "library.use.condition", "library.value.line"),
     "library.value.table",
 }

@@ -8,6 +8,7 @@ class LibraryPeer(models.Model):
     _description = "Library to Compare with"
     _order = "name, id"
     _log_access = False
+    _library_personal_data = {"*": "figures"}
 
     set_id = fields.Many2one(
         "library.peer.set",

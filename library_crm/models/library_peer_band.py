@@ -11,6 +11,7 @@ class LibraryPeerBand(models.Model):
     _description = "Population Band"
     _order = "lower, id"
     _rec_name = "lower"
+    _library_personal_data = {"*": "setting"}
 
     lower = fields.Integer(
         string="People, from",

@@ -7,6 +7,7 @@ class LibraryPeerColumn(models.Model):
     _name = "library.peer.column"
     _description = "Column of a Data Set of Libraries"
     _order = "sequence, id"
+    _library_personal_data = {"*": "setting"}
 
     set_id = fields.Many2one(
         "library.peer.set", required=True, index=True, ondelete="cascade"

@@ -16,6 +16,7 @@ class LibraryPeerSet(models.Model):
     _name = "library.peer.set"
     _description = "Data Set of Libraries"
     _order = "year desc, name, id"
+    _library_personal_data = {"*": "setting"}
 
     name = fields.Char(
         required=True, help="The same each year, e.g. Public Libraries Survey."

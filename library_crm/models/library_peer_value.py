@@ -10,6 +10,7 @@ class LibraryPeerValue(models.Model):
     _order = "indicator_id, measure, id"
     _rec_name = "amount"
     _log_access = False
+    _library_personal_data = {"*": "figures"}
 
     peer_id = fields.Many2one(
         "library.peer", required=True, index=True, ondelete="cascade"

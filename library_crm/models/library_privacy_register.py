@@ -255,6 +255,16 @@ class LibraryPrivacyRegister(models.AbstractModel):
                 "contract",
                 "patron",
             ),
+            "limit": Kind(
+                env._("From where a form was sent"),
+                "technical",
+                env._(
+                    "To shut out machines that send hundreds of forms or guess links. "
+                    "It is a digest of the network address, and another one each day."
+                ),
+                "interest",
+                kept=env._("An hour, and then until the next nightly clearing."),
+            ),
             "staff": Kind(
                 env._("Who of the staff did it"),
                 "technical",

@@ -18,6 +18,7 @@ class LibraryPublicLimit(models.Model):
     _name = "library.public.limit"
     _description = "Limit of Public Pages"
     _log_access = False
+    _library_personal_data = {"*": "limit"}
 
     #: How many times an hour: forms to join and links asked for from one network
     #: address, wrong links from one network address, times that one patron saves the

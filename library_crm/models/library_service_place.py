@@ -13,6 +13,7 @@ class LibraryServicePlace(models.Model):
     _order = "month desc, branch_id, service_id, id"
     _rec_name = "service_id"
     _check_company_auto = True
+    _library_personal_data = {"*": "figures"}
 
     month = fields.Date(
         required=True,
