@@ -5,7 +5,7 @@ import base64
 import re
 import threading
 from contextlib import closing
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 
 from psycopg2 import OperationalError
@@ -116,6 +116,14 @@ class Corners(LoyaltyCommon, SurveyCommon):
     def _fill_membership_and_use(self, patron):
         membership = self._create_membership(patron).with_env(self.tracked)
         membership.message_post(body=f"{NAME} came in person")
+        self.env["library.membership.renewal"].create(
+            {
+                "membership_id": membership.id,
+                "date": date(2024, 1, 1),
+                "old_end": date(2024, 1, 1),
+                "new_end": date(2025, 1, 1),
+            }
+        )
         for day in (4, 11):
             self._use(date(2024, 3, day), patron=patron)
         patron.interest_ids = self.env["library.interest"].create({"name": "Maps"})
@@ -409,7 +417,82 @@ class Corners(LoyaltyCommon, SurveyCommon):
             }
         )
         challenge._enrol(patron)
-        return survey
+        self.env["library.badge.award"].create(
+            {
+                "badge_id": self.env["library.badge"]
+                .create({"name": "Bookworm", "company_id": self.library.id})
+                .id,
+                "patron_id": patron.id,
+                "awarded_on": date(2024, 3, 11),
+            }
+        )
+        self.env["library.loyalty.due"].create({"patron_id": patron.id})
+        asking = self.env["library.survey.round"].create(
+            {
+                "name": "Round",
+                "company_id": self.library.id,
+                "survey_id": survey.id,
+            }
+        )
+        self.env["library.survey.invitation"].create(
+            {
+                "round_id": asking.id,
+                "patron_id": patron.id,
+                "place": 1,
+                "state": "asked",
+                "asked_on": date(2024, 3, 11),
+            }
+        )
+        return card
+
+    def _fill_journey(self, patron):
+        """The patron got a mail of it, for somebody else of the household as well."""
+        journey = self.env["library.journey"].create(
+            {"name": "Welcome", "company_id": self.library.id}
+        )
+        step = self.env["library.journey.step"].create(
+            {"name": "Mail", "journey_id": journey.id}
+        )
+        for walker, other in ((patron, patron.browse()), (self.bruno, patron)):
+            enrolment = self.env["library.journey.enrolment"].create(
+                {
+                    "journey_id": journey.id,
+                    "version": 1,
+                    "patron_id": walker.id,
+                    "occasion": date(2024, 3, 3),
+                    "entered_at": datetime(2024, 3, 3),
+                    "first_at": datetime(2024, 3, 3),
+                }
+            )
+            self.env["library.journey.event"].create(
+                {
+                    "enrolment_id": enrolment.id,
+                    "step_id": step.id,
+                    "date": datetime(2024, 3, 3),
+                    "what": "sent",
+                    "with_patron_id": other.id,
+                    "is_together": bool(other),
+                }
+            )
+        return journey
+
+    def _fill_dialogues(self, patron, lead, card, journey):
+        """What stands open on somebody's screen."""
+        for model, values in (
+            ("library.usage.log", {"service_id": self.visit.id}),
+            ("library.lead.to.patron", {"lead_id": lead.id, "action": "link"}),
+            ("library.journey.test", {"journey_id": journey.id, "email": EMAIL}),
+            ("library.journey.forecast", {"journey_id": journey.id}),
+        ):
+            self.env[model].create({"patron_id": patron.id, **values})
+        for model in ("library.segment.add", "library.patron.erase"):
+            self.env[model].create({"patron_ids": patron.ids})
+        self.env["library.patron.erase"].create(
+            {"patron_ids": self.bruno.ids, "new_guardian_id": patron.id}
+        )
+        self.env["library.loyalty.give"].create(
+            {"card_id": card.id, "receiver_id": patron.id}
+        )
 
 
 #: One pixel, with a text in it that no other picture has.
@@ -424,12 +507,14 @@ class TestErasure(Corners):
     def _fill(self):
         patron = self._make_person()
         self._fill_membership_and_use(patron)
-        self._fill_requests(patron)
+        lead = self._fill_requests(patron)
         self.mailing = self._fill_mails(patron)
         self._fill_odoo(patron)
         self.load = self._fill_load(patron)
         self._fill_letter_to_guardian(patron)
-        self._fill_survey_and_loyalty(patron)
+        card = self._fill_survey_and_loyalty(patron)
+        self.journey = self._fill_journey(patron)
+        self._fill_dialogues(patron, lead, card, self.journey)
         self.programme._library_night()
         self._commit_changes()
         self.env.invalidate_all()
@@ -466,6 +551,16 @@ class TestErasure(Corners):
                 ]
         return found
 
+    def _find_tables_of_patrons(self):
+        """Every table that points to a patron, also those that are added later."""
+        self.env.cr.execute(
+            """
+            SELECT conrelid::regclass::text FROM pg_constraint
+             WHERE contype = 'f' AND confrelid = 'library_patron'::regclass
+            """
+        )
+        return {table for (table,) in self.env.cr.fetchall()}
+
     def _find_files(self):
         store = Path(config.filestore(self.env.cr.dbname))
         return [
@@ -493,6 +588,12 @@ class TestErasure(Corners):
                 ["branch_id"],
                 ["sent:sum", "delivered:sum", "opened:sum", "unsubscribed:sum"],
             ),
+            "journeys": self.env["library.journey.result"]._read_group(
+                [("journey_id", "=", self.journey.id)],
+                ["step_id", "branch_id", "date:month"],
+                ["sent:sum"],
+            ),
+            "what followed journeys": self.journey._get_outcomes(),
             "answers": self.env["survey.user_input.line"]._read_group(
                 [
                     ("survey_id.library_company_id", "=", self.library.id),
@@ -535,8 +636,12 @@ class TestErasure(Corners):
             *("mailing_mailing", "library_loyalty_redemption", "library_consent"),
         ):
             self.assertIn(table, held)
+        self.assertEqual(self._find_tables_of_patrons() - held.keys(), set())
         self.assertEqual(len(self._find_files()), 2)
         before = self._count()
+        self.assertEqual(
+            before["what followed journeys"], {self.journey.id: (1, 2, 0, 0)}
+        )
 
         erasure = patron.with_user(self.manager)._erase("person")
 

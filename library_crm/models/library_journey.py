@@ -369,9 +369,10 @@ class LibraryJourney(models.Model):
                 outcomes[journey.id] = tuple(sums)
         return outcomes
 
-    def _count_outcomes(self, before):
+    def _count_outcomes(self, before, among=None):
         """Count those whose first mail was before a day and is not counted for good.
 
+        :param among: of these patrons only
         :return: used and size by the id of the journey and the arm
         """
         if not self.ids:
@@ -388,6 +389,7 @@ class LibraryJourney(models.Model):
                             ON journey.id = enrolment.journey_id
                          WHERE enrolment.journey_id = ANY(%(ids)s)
                            AND enrolment.first_at::date < %(before)s
+                           AND %(among)s
                            AND (journey.kept_until IS NULL
                                 OR enrolment.first_at::date >= journey.kept_until)
                        ) outcome
@@ -395,6 +397,9 @@ class LibraryJourney(models.Model):
                 """,
                 ids=self.ids,
                 before=before,
+                among=SQL("TRUE")
+                if among is None
+                else SQL("enrolment.patron_id = ANY(%s)", list(among._ids)),
                 used=self.env["library.service.usage"]._sql_used_after(
                     SQL("enrolment.patron_id"), SQL("enrolment.first_at::date")
                 ),
@@ -410,27 +415,36 @@ class LibraryJourney(models.Model):
         journeys = self.with_context(active_test=False).search(
             [("company_id", "=", company.id)]
         )
-        found = journeys._count_outcomes(before)
-        for journey in journeys:
-            if journey.kept_until and journey.kept_until >= before:
-                continue
-            kept = journey.kept_outcome or {}
-            journey.write(
-                {
-                    "kept_until": before,
-                    "kept_outcome": {
-                        arm: [
-                            one + other
-                            for one, other in zip(
-                                kept.get(arm, [0, 0]),
-                                found.get((journey.id, arm), (0, 0)),
-                                strict=True,
-                            )
-                        ]
-                        for arm in ("treated", "held_out")
-                    },
-                }
+        journeys = journeys.filtered(
+            lambda journey: not journey.kept_until or journey.kept_until < before
+        )
+        journeys._add_outcomes(journeys._count_outcomes(before))
+        journeys.kept_until = before
+
+    def _keep_outcomes_of(self, patrons):
+        """Count for good what followed the first mails to patrons who are about to be
+        erased, where it is known by now."""
+        self._add_outcomes(
+            self._count_outcomes(
+                fields.Date.context_today(self) - timedelta(days=OUTCOME_DAYS), patrons
             )
+        )
+
+    def _add_outcomes(self, found):
+        """:param found: as of :meth:`_count_outcomes`"""
+        for journey in self:
+            kept = journey.kept_outcome or {}
+            journey.kept_outcome = {
+                arm: [
+                    one + other
+                    for one, other in zip(
+                        kept.get(arm, [0, 0]),
+                        found.get((journey.id, arm), (0, 0)),
+                        strict=True,
+                    )
+                ]
+                for arm in ("treated", "held_out")
+            }
 
     def _say_lift(self, used_1, size_1, used_0, size_0):
         self.ensure_one()
@@ -1061,7 +1075,7 @@ class LibraryJourney(models.Model):
             **self.env["ir.actions.actions"]._for_xml_id(
                 "library_crm.library_journey_enrolment_action"
             ),
-            "domain": [("journey_id", "=", self.id)],
+            "domain": [("journey_id", "=", self.id), ("patron_id", "!=", False)],
             "context": {},
         }
 

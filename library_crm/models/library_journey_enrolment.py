@@ -5,7 +5,8 @@ from odoo.tools import SQL
 
 
 class LibraryJourneyEnrolment(models.Model):
-    """A patron on a journey, for one occasion: where they are, and what is next.
+    """A patron on a journey, for one occasion: where they are, and what is next. Of who
+    is erased the row stays, so that results stay right, without the person and the day.
 
     The rows are written by set-based SQL, many at once, so who wrote them is not kept.
     """
@@ -26,10 +27,15 @@ class LibraryJourneyEnrolment(models.Model):
         aggregator=None,
         help="The version of the steps that the patron goes through to the end.",
     )
-    patron_id = fields.Many2one(
-        "library.patron", required=True, readonly=True, ondelete="cascade"
-    )
+    patron_id = fields.Many2one("library.patron", readonly=True, ondelete="set null")
     branch_id = fields.Many2one(related="patron_id.branch_id")
+    former_branch_id = fields.Many2one(
+        "library.branch",
+        string="Former Home Branch",
+        readonly=True,
+        ondelete="set null",
+        help="The home branch of a patron who was erased.",
+    )
     occasion = fields.Date(
         required=True, readonly=True, help="The day that it is about."
     )
@@ -68,6 +74,10 @@ class LibraryJourneyEnrolment(models.Model):
     _active_uniq = models.UniqueIndex(
         "(journey_id, patron_id) WHERE state = 'active'",
         "This patron is on that journey already.",
+    )
+    _active_is_somebody = models.Constraint(
+        "CHECK (state != 'active' OR patron_id IS NOT NULL)",
+        "Patron: somebody is expected to be on the way.",
     )
     _due_idx = models.Index("(step_id, due_at) WHERE state = 'active'")
 
@@ -189,6 +199,45 @@ class LibraryJourneyEnrolment(models.Model):
                 extra._exit(extra.step_id, "merged")
             for same in ordered.grouped("occasion").values():
                 same[1:].unlink()
+
+    @api.model
+    def _forget(self, patrons):
+        """These patrons are erased: what was counted stays counted, of nobody, in a
+        month. To be called with sudo."""
+        enrolments = self.search([("patron_id", "in", patrons.ids)])
+        enrolments.journey_id._keep_outcomes_of(patrons)
+        self.env.flush_all()
+        self.env.cr.execute(
+            SQL(
+                """
+                UPDATE library_journey_event
+                   SET date = date_trunc('month', date), failure = NULL
+                 WHERE enrolment_id = ANY(%s)
+                """,
+                list(enrolments._ids),
+            )
+        )
+        self.env.cr.execute(
+            SQL(
+                """
+                UPDATE library_journey_enrolment enrolment
+                   SET patron_id = NULL,
+                       former_branch_id = patron.branch_id,
+                       state = CASE WHEN state = 'done' THEN state ELSE 'exited' END,
+                       step_id = NULL,
+                       due_at = NULL,
+                       first_at = NULL,
+                       occasion = date_trunc('month', occasion),
+                       entered_at = date_trunc('month', entered_at),
+                       ended_at = date_trunc('month', ended_at)
+                  FROM library_patron patron
+                 WHERE patron.id = enrolment.patron_id
+                   AND enrolment.id = ANY(%s)
+                """,
+                list(enrolments._ids),
+            )
+        )
+        self.env.invalidate_all(flush=False)
 
     # ------------------------------------------------------------
     # ACTIONS

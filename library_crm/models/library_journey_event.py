@@ -79,6 +79,11 @@ class LibraryJourneyEvent(models.Model):
         ondelete="set null",
         help="The one in the household who got the message.",
     )
+    is_together = fields.Boolean(
+        string="Message to Another",
+        readonly=True,
+        help="Somebody else of the household got the message, who may be erased since.",
+    )
     mailing_id = fields.Many2one(
         "mailing.mailing",
         string="Mail",
@@ -119,6 +124,7 @@ class LibraryJourneyEvent(models.Model):
         )
         events = self.search(
             Domain("what", "=", "sent")
+            & Domain("enrolment_id.patron_id", "!=", False)
             & Domain("date", ">", now - self._RETRY_WITHIN)
             & (not_taken | deleted),
             limit=self._RETRY_BATCH,

@@ -902,7 +902,7 @@ class LibraryJourneyStep(models.Model):
              WHERE enrolment.patron_id = ANY(%(patrons)s)
                AND event.what = 'sent'
                AND event.date > %(since)s
-               AND event.with_patron_id IS NOT NULL
+               AND event.is_together
             """,
             patrons=patrons.ids,
             since=since,
@@ -928,7 +928,11 @@ class LibraryJourneyStep(models.Model):
             done._pass(self, outcome, own=own, **values)
             for lead in done:
                 (groups[lead] - lead)._pass(
-                    self, outcome, with_patron_id=lead.patron_id.id, **values
+                    self,
+                    outcome,
+                    with_patron_id=lead.patron_id.id,
+                    is_together=True,
+                    **values,
                 )
 
     def _queue_mail(self, leads):

@@ -186,6 +186,7 @@ class LibraryPatron(models.Model):
             (
                 *("library.service.usage", "mailing.trace", "link.tracker.click"),
                 *("crm.lead", "library.join", "calendar.event"),
+                *("library.journey.enrolment", "library.journey.event"),
             ),
             count,
         )
@@ -211,6 +212,7 @@ class LibraryPatron(models.Model):
         self._forget_meetings()
         self._forget_in_letters_of_family()
         self._forget_in_domains()
+        self.env["library.journey.enrolment"]._forget(self)
         self.env["mailing.trace"]._library_forget(self)
         # The database would delete them, and not what was written about them.
         self.membership_ids.unlink()

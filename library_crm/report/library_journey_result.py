@@ -20,10 +20,12 @@ class LibraryJourneyResult(models.Model):
     }
     _depends = {
         "library.journey": ["segment_id"],
-        "library.journey.enrolment": ["journey_id", "version", "patron_id"],
+        "library.journey.enrolment": [
+            *("former_branch_id", "journey_id", "patron_id", "version"),
+        ],
         "library.journey.event": [
             *("date", "enrolment_id", "mailing_id", "reason", "step_id"),
-            *("trace_id", "what", "with_patron_id"),
+            *("is_together", "trace_id", "what"),
         ],
         "library.journey.step": [
             *("journey_id", "mailing_id", "mailing_b_id", "version"),
@@ -105,7 +107,7 @@ class LibraryJourneyResult(models.Model):
 
         :rtype: dict[str, odoo.tools.SQL]
         """
-        mails = SQL("event.what = 'sent' AND event.with_patron_id IS NULL")
+        mails = SQL("event.what = 'sent' AND event.is_together IS NOT TRUE")
         return {
             "sent": mails,
             "opened": SQL("trace.trace_status IN ('open', 'reply') AND %s", mails),
@@ -127,13 +129,15 @@ class LibraryJourneyResult(models.Model):
             SELECT happened.*, journey.segment_id, %(ratios)s
               FROM (
                     SELECT 2 * event.id AS id, enrolment.journey_id, enrolment.version,
-                           event.step_id, event.mailing_id, patron.branch_id,
+                           event.step_id, event.mailing_id,
+                           coalesce(patron.branch_id, enrolment.former_branch_id)
+                               AS branch_id,
                            event.reason, date_trunc('month', event.date)::date AS date,
                            0 AS observed, 0 AS used, %(counts)s
                       FROM library_journey_event event
                       JOIN library_journey_enrolment enrolment
                         ON enrolment.id = event.enrolment_id
-                      JOIN library_patron patron ON patron.id = enrolment.patron_id
+                 LEFT JOIN library_patron patron ON patron.id = enrolment.patron_id
                  LEFT JOIN mailing_trace trace ON trace.id = event.trace_id
                  UNION ALL
                     SELECT 2 * outcome.id + 1, step.journey_id, step.version, step.id,

@@ -462,7 +462,7 @@ class TestJourney(JourneyCommon):
         self.assertEqual(self._run(NOON + timedelta(days=1)), [])
         self.assertEqual(self._events(ines), [("Step 1", "exited", "archived")])
 
-    def test_erased_patron_takes_the_way_and_the_waiting_mail_along(self):
+    def test_erased_patron_is_taken_off_the_way_and_stays_counted(self):
         self._make_step()
         ines = self._make_patron("Ines")
         self._start()
@@ -471,8 +471,10 @@ class TestJourney(JourneyCommon):
         self.assertEqual(mail.state, "outgoing")
         enrolment = self._enrolment(ines)
         ines.unlink()
-        self.assertFalse(enrolment.exists())
+        self.assertFalse(enrolment.patron_id)
         self.assertFalse(mail.exists())
+        self.assertEqual(self._run(NOON + timedelta(days=1)), [])
+        self.assertEqual(self.journey.sent_count, 1)
 
     def test_merged_patron_is_on_the_journey_once(self):
         first = self._make_step()

@@ -13,7 +13,7 @@ class LibraryJourneyResult(models.Model):
 
     def _get_counts(self):
         texts = SQL(
-            "event.what = 'texted' AND event.with_patron_id IS NULL "
+            "event.what = 'texted' AND event.is_together IS NOT TRUE "
             "AND event.text_status IS DISTINCT FROM 'canceled'"
         )
         return {
