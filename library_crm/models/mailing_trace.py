@@ -58,7 +58,7 @@ class MailingTrace(models.Model):
             )
 
     def _library_take_names_off(self):
-        """These are too old to tell who got them: they go on to count as they do. To be
+        """Nobody can tell any more who got these; they go on to count as they do. To be
         called with sudo."""
         self.env.flush_all()
         unsubscribed = self.env["library.mailing.result"]._get_traces_unsubscribed(
@@ -84,28 +84,10 @@ class MailingTrace(models.Model):
     @api.model
     def _library_forget(self, patrons):
         """These patrons are erased: keep what reports count. To be called with sudo."""
-        Result = self.env["library.mailing.result"]
-        self.env.flush_all()
-        self.env.cr.execute(
-            SQL(
-                """
-                UPDATE mailing_trace trace
-                   SET library_company_id = patron.company_id,
-                       library_branch_id = patron.branch_id,
-                       library_has_unsubscribed = trace.id = ANY(%(unsubscribed)s)
-                  FROM library_patron patron
-                 WHERE patron.id = trace.library_patron_id
-                   AND patron.id = ANY(%(patrons)s)
-                """,
-                patrons=list(patrons._ids),
-                unsubscribed=Result._get_traces_unsubscribed(patrons),
-            )
-        )
         self.search(
             Domain("library_patron_id", "in", patrons.ids)
-            | Domain("model", "=", patrons._name)
-            & Domain("res_id", "in", patrons.ids)
-        )._library_blank()
+            | Domain("model", "=", patrons._name) & Domain("res_id", "in", patrons.ids)
+        )._library_take_names_off()
 
     def _library_blank(self):
         """Take out of these who got them, and from where a link was opened."""
