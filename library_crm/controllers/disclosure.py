@@ -15,7 +15,7 @@ class LibraryDisclosure(http.Controller):
         auth="public",
         methods=["GET"],
         website=True,
-        sitemap=True,
+        sitemap=False,
         readonly=True,
     )
     def library_disclosure(self, library=None, **kwargs):

@@ -1,3 +1,5 @@
+from werkzeug.exceptions import NotFound
+
 from odoo import http
 from odoo.exceptions import AccessDenied, MissingError
 from odoo.fields import Domain
@@ -200,10 +202,10 @@ class LibraryPrivacyByLink(LibraryPreferences, Rights):
 
 
 class LibraryCopy(http.Controller, Rights):
-    @http.route(f"{ROOT}/copy/<int:patron_id>", type="http", auth="user")
+    @http.route(f"{ROOT}/copy/<int:patron_id>", type="http", auth="user", website=True)
     def library_copy(self, patron_id, **kwargs):
         """The copy for whoever asks at the desk: a manager gives it out."""
         patron = request.env["library.patron"].browse(patron_id).exists()
         if not patron or not patron.has_access("unlink"):
-            return request.not_found()
+            raise NotFound()
         return self._give_copy(patron)

@@ -30,8 +30,6 @@ class LibraryPatron(models.Model):
     it is kept. Others are not in it: neither family nor staff.
     """
 
-    # A file for each of the things that a patron is looked at for.
-    # pylint: disable-next=consider-merging-classes-inherited
     _inherit = "library.patron"
 
     #: What points to a person and tells nothing that is not told elsewhere, and why.

@@ -65,6 +65,11 @@ class ResPartner(models.Model):
         patrons = self.sudo().library_patron_ids
         if not patrons:
             return super().unlink()
+        self._check_may_erase(patrons)
+        patrons._erase("contact")
+        return super(ResPartner, self.exists()).unlink()
+
+    def _check_may_erase(self, patrons):
         if not patrons.sudo(self.env.su).has_access("unlink"):
             raise UserError(
                 self.env._(
@@ -72,8 +77,6 @@ class ResPartner(models.Model):
                     names=", ".join(patrons.mapped("complete_name")),
                 )
             )
-        patrons._erase("contact")
-        return super(ResPartner, self.exists()).unlink()
 
     def action_view_library_patron(self):
         """Open the patron that this contact is (of each library that it belongs

@@ -19,9 +19,8 @@ class TestDisclosure(RetentionCommon, HttpCase):
         return response.status_code, html.fromstring(response.text)
 
     def _get_kept(self, page, kind):
-        [kept] = page.xpath(
-            f"//article[@data-kind='{kind}']//*[contains(@class, 'o_library_privacy_kept')]"
-        )
+        [article] = page.xpath(f"//article[@data-kind='{kind}']")
+        [kept] = article.find_class("o_library_privacy_kept")
         return kept.text_content().strip()
 
     def test_page_tells_each_kind_with_purpose_ground_and_the_real_fields(self):

@@ -286,7 +286,7 @@ class TestPortalPrivacy(PrivacyCommon, HttpCase):
         self.assertTrue(self.amal._has_objected("profiling"))
         page = self.url_open(f"/my/library/{self.amal.id}/privacy").text
         self.assertIn("It erases the data by", page)
-        # The manager confirms it.
+        # The manager confirms it, and says who looks after the child from now on.
         action = request.with_user(self.manager).action_library_erase()
         wizard = (
             self.env["library.patron.erase"]
@@ -295,7 +295,10 @@ class TestPortalPrivacy(PrivacyCommon, HttpCase):
             .create({})
         )
         self.assertEqual(wizard.origin, "person")
+        self.assertIn("Noor Idris", wizard.obstacle)
+        wizard.new_guardian_id = self.bruno
         wizard.action_erase()
+        self.assertEqual(self.noor.guardian_id, self.bruno)
         self.assertFalse(self.portal.exists())
         self.assertEqual(request.name, "Request of a patron who was erased")
 

@@ -52,7 +52,7 @@ class TestPublicPages(LibraryCommon, HttpCase):
         page = rule.split("/")[2] if rule.startswith("/library_crm/") else ""
         token = (
             self._get_token(self.amal, page)
-            if page in ("preferences", "confirm", "year")
+            if page in ("preferences", "confirm", "privacy", "year")
             else "nothing"
         )
         return re.sub(r"<string:\w+>", token, rule)
@@ -186,7 +186,7 @@ class TestPublicPages(LibraryCommon, HttpCase):
                 with self.subTest(path):
                     self.assertEqual(page.status_code, 429)
                     self.assertIn("try again in an hour", page.text)
-            for page in ("preferences", "confirm", "year"):
+            for page in ("preferences", "confirm", "privacy", "year"):
                 right = self.url_open(self.amal._get_link(page))
                 self.assertEqual(right.status_code, 200)
 
@@ -260,7 +260,7 @@ class TestPublicPages(LibraryCommon, HttpCase):
             *(f"/my/library/{patron.id}" for patron in self.amal + noor),
             *(
                 self.amal._get_link(page).partition("/library_crm")[2]
-                for page in ("preferences", "confirm", "year")
+                for page in ("preferences", "confirm", "privacy", "year")
             ),
             f"/library/join?library={self.library.id}",
         ):
