@@ -42,6 +42,24 @@ class SpeaksLanguages:
             with self.subTest(part=part):
                 self._assert_translated(texts)
 
+    def test_labels_of_what_is_held_about_people_speak_each_language(self):
+        """The public page tells them."""
+        names = {
+            f"field_{model._name.replace('.', '_')}__{field.name}"
+            for model, field, _kind in self.env[
+                "library.privacy.register"
+            ]._get_entries()
+        }
+        self._assert_translated(
+            {
+                entry.msgid
+                for entry in self._get_template()
+                for place, _line in entry.occurrences
+                if place.startswith("model:ir.model.fields,field_description:")
+                and place.rpartition(".")[2] in names
+            }
+        )
+
     def test_what_is_filled_in_survives_every_translation(self):
         filled_in = re.compile(
             r"\{\{.*?\}\}|%\(\w+\)s|%s|%%|t-[\w-]+=\"[^\"]*\"|</?\w+"
