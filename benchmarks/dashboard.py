@@ -217,7 +217,7 @@ def bare(env):
     )
     return [
         *(
-            FIGURES_SQL.format(key="month", groups=MONTHS, **place, **when)
+            FIGURES_SQL.format(key="month", ratios=BOTH, groups=MONTHS, **place, **when)
             for when in (now, before)
             for place in (library, branches)
         ),
@@ -225,7 +225,11 @@ def bare(env):
         USES_SQL.format(groups="(1), ()", **before),
         VALUE_SQL.format(prices=prices, audience=audience),
         FIGURES_SQL.format(
-            key="branch_id", groups="(1, 2), (1), (2), ()", **branches, **now
+            key="branch_id",
+            ratios=OF_THE_YEAR,
+            groups="(1, 2), (1), (2), ()",
+            **branches,
+            **now,
         ),
         TARGETS_SQL.format(**library),
         TARGETS_SQL.format(**branches),
@@ -237,11 +241,11 @@ def bare(env):
 
 BRANCH = "usage.branch_id"
 MONTHS = "(1, 2), (1), ()"
+OF_THE_MONTH = "sum(figure.numerator) / nullif(sum(figure.denominator), 0)"
+OF_THE_YEAR = "sum(figure.numerator_year) / nullif(sum(figure.denominator_year), 0)"
+BOTH = f"{OF_THE_MONTH}, {OF_THE_YEAR}"
 FIGURES_SQL = """
-    SELECT indicator.code, figure.{key},
-           sum(figure.numerator) / nullif(sum(figure.denominator), 0),
-           sum(figure.numerator_year)
-               / nullif(sum(figure.denominator_year), 0)
+    SELECT indicator.code, figure.{key}, {ratios}
       FROM library_indicator_value figure
       JOIN library_indicator indicator ON indicator.id = figure.indicator_id
      WHERE figure.company_id = %(company)s
@@ -307,7 +311,8 @@ VALUE_SQL = """
 TARGETS_SQL = """
     SELECT indicator.name, figure.month, figure.value_year, target.target,
            branch.name,
-           figure.value_year - past.value_year
+           100 * (figure.value_year - past.value_year)
+               / nullif(abs(past.value_year), 0)
       FROM library_indicator_value figure
       JOIN library_indicator indicator ON indicator.id = figure.indicator_id
  LEFT JOIN library_branch branch ON branch.id = figure.branch_id
