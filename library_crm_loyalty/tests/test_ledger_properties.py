@@ -113,7 +113,7 @@ class TestLedgerProperties(EachExampleAlone, LoyaltyCommon):
         ]
 
     @given(STEPS)
-    @examples(25)
+    @examples(18)
     def test_points_are_the_sum_of_lines_and_never_below_zero(self, steps):
         self.today = START
         self.uses = self.env["library.service.usage"]
