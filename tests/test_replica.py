@@ -122,12 +122,19 @@ PAGES = {
     "/library/join": (None, "/library/join?library={library}"),
     "/library/join/sent": (None, "/library/join/sent?library={library}"),
     "/library/join/confirm/<string:token>": (None, "/library/join/confirm/{join}"),
+    "/library/privacy": (None, "/library/privacy"),
     "/library/survey": (None, "/library/survey"),
     "/library/survey/<string:token>": (None, "/library/survey/{kiosk}"),
     "/library/kiosk/<string:token>": (None, "/library/kiosk/{kiosk}"),
     "/library_crm/v1/docs": (None, "/library_crm/v1/docs"),
     "/library_crm/v1/openapi.json": (None, "/library_crm/v1/openapi.json"),
     "/library_crm/v1/loads/<int:load_id>": ("key", "/library_crm/v1/loads/{load}"),
+}
+#: The pages on which patrons use their rights are served by the primary.
+PRIMARY_PAGES = {
+    "/my/library/<int:patron_id>/privacy",
+    "/library_crm/privacy/<string:token>",
+    "/library_crm/copy/<int:patron_id>",
 }
 
 
@@ -523,7 +530,7 @@ def test_every_page_of_ours_is_known_here():
         if url.startswith(("/my/library", "/library"))
         and "GET" in (endpoint.routing["methods"] or ["GET"])
     }
-    assert opened == PAGES.keys()
+    assert opened == PAGES.keys() | PRIMARY_PAGES
 
 
 def test_what_writes_would_be_seen(site):
