@@ -6,7 +6,7 @@ from odoo.fields import Domain
 from odoo.http import request
 
 from .portal import LibraryPortal
-from .preferences import OPTIONS, ROOT, LibraryPreferences
+from .preferences import OPTIONS, READ, ROOT, LibraryPreferences
 
 #: What an outcome is called in the address, so that a page can be loaded again.
 NOTICES = frozenset(
@@ -102,6 +102,7 @@ class LibraryPrivacy(LibraryPortal, Rights):
         auth="user",
         methods=["GET"],
         website=True,
+        readonly=True,
     )
     def portal_my_library_privacy(self, patron_id, notice=None, **kwargs):
         try:
@@ -165,7 +166,7 @@ class LibraryPrivacyByLink(LibraryPreferences, Rights):
         people = reader_sudo._get_spoken_for()
         return reader_sudo, people.filtered(lambda patron: patron.id == patron_id)
 
-    @http.route(f"{ROOT}/privacy/<string:token>", methods=["GET"], **OPTIONS)
+    @http.route(f"{ROOT}/privacy/<string:token>", **READ)
     def library_privacy(self, token, person=None, notice=None, **kwargs):
         reader_sudo = request.env["library.patron"]._find_by_link("privacy", token)
         people = reader_sudo._get_spoken_for()
@@ -202,7 +203,13 @@ class LibraryPrivacyByLink(LibraryPreferences, Rights):
 
 
 class LibraryCopy(http.Controller, Rights):
-    @http.route(f"{ROOT}/copy/<int:patron_id>", type="http", auth="user", website=True)
+    @http.route(
+        f"{ROOT}/copy/<int:patron_id>",
+        type="http",
+        auth="user",
+        website=True,
+        readonly=True,
+    )
     def library_copy(self, patron_id, **kwargs):
         """The copy for whoever asks at the desk: a manager gives it out."""
         patron = request.env["library.patron"].browse(patron_id).exists()

@@ -105,7 +105,7 @@ class TestPerformance(LibraryCommon):
         self.env.flush_all()
         self.env.invalidate_all()
         # Two of them add the use: the row, and what it adds to its month; two reckon
-        # the patron anew, and one finds the purpose that objectors to that refused.
+        # the patron anew, and one asks the library until when use was counted and gone.
         with self.assertQueryCount(library_desk=10):
             patron.action_log_visit()
             self.env.flush_all()
