@@ -1,21 +1,14 @@
 """Journeys whose job is killed, that two workers run at once, and whose mails a real
 mail server does not take, takes slowly or refuses: what every patron got in the end."""
 
-import os
-import signal
 import socket
-import subprocess
-import tempfile
 import time
 from collections import Counter
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 
-import psycopg2
 import pytest
 from aiosmtpd.controller import Controller
-from whole_database import ROOT, copy
-
-from odoo.sql_db import connection_info_for
+from whole_database import Place, copy, kill, wait
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -59,47 +52,8 @@ env.cr.commit()
 """
 
 
-class Place:
-    """A database, and how its Odoo is run."""
-
-    def __init__(self, database):
-        self.database = database
-        __, self.address = connection_info_for(database)
-
-    def ask(self, query):
-        with closing(psycopg2.connect(**self.address)) as connection:
-            cursor = connection.cursor()
-            cursor.execute(query)
-            connection.commit()
-            return cursor.fetchall() if cursor.description else None
-
-    def count(self, condition):
-        [(count,)] = self.ask(f"SELECT count(*) FROM {condition}")
-        return count
-
-    def start(self, script):
-        log = tempfile.TemporaryFile("w+")  # noqa: SIM115
-        process = subprocess.Popen(
-            [ROOT / "dev", "odoo", "shell", "--no-http", "-d", self.database],
-            stdin=subprocess.PIPE,
-            stdout=log,
-            stderr=log,
-            text=True,
-            start_new_session=True,
-        )
-        process.log = log
-        process.stdin.write(script)
-        process.stdin.close()
-        return process
-
-    def finish(self, process):
-        code = process.wait()
-        process.log.seek(0)
-        said = process.log.read()
-        assert not code and "Traceback" not in said, said[-5000:]
-
-    def run(self, script):
-        self.finish(self.start(script))
+class JourneyPlace(Place):
+    """With what the patrons of the journey got."""
 
     def check_everybody_got_both_mails_once(self):
         sent = self.ask(
@@ -149,7 +103,7 @@ class MailServer:
 @contextmanager
 def place(name):
     with copy(name) as database:
-        made = Place(database)
+        made = JourneyPlace.of(database)
         made.run(DEMO_LESS + MAKE)
         yield made
 
@@ -176,17 +130,6 @@ def mail_server(handler, port):
         yield
     finally:
         controller.stop()
-
-
-def wait(process, reached):
-    while not reached():
-        assert process.poll() is None, "it ended before it came there"
-        time.sleep(0.02)
-
-
-def kill(process):
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
 
 
 def test_killed_job_writes_to_nobody_twice_and_leaves_nobody_out():

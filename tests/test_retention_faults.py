@@ -1,18 +1,8 @@
 """The nightly job of retention, killed again and again: it goes on where it was, and
 nothing is done or counted twice."""
 
-import os
-import signal
-import subprocess
-import tempfile
-import time
-from contextlib import closing
-
-import psycopg2
 import pytest
-from whole_database import ROOT, copy
-
-from odoo.sql_db import connection_info_for
+from whole_database import Place, copy, kill, wait
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -53,44 +43,8 @@ env.cr.commit()
 """
 
 
-class Place:
-    """A database, and how its Odoo is run."""
-
-    def __init__(self, database):
-        self.database = database
-        __, self.address = connection_info_for(database)
-
-    def ask(self, query):
-        with closing(psycopg2.connect(**self.address)) as connection:
-            cursor = connection.cursor()
-            cursor.execute(query)
-            return cursor.fetchall()
-
-    def count(self, condition):
-        [(count,)] = self.ask(f"SELECT count(*) FROM {condition}")
-        return count
-
-    def start(self, script):
-        log = tempfile.TemporaryFile("w+")  # noqa: SIM115
-        process = subprocess.Popen(
-            [ROOT / "dev", "odoo", "shell", "--no-http", "-d", self.database],
-            stdin=subprocess.PIPE,
-            stdout=log,
-            stderr=log,
-            text=True,
-            start_new_session=True,
-        )
-        process.log = log
-        process.stdin.write(script)
-        process.stdin.close()
-        return process
-
-    def run(self, script):
-        process = self.start(script)
-        code = process.wait()
-        process.log.seek(0)
-        said = process.log.read()
-        assert not code and "Traceback" not in said, said[-5000:]
+class RetentionPlace(Place):
+    """With what the rules did there."""
 
     def get_done(self):
         """What the log of the rules says, of this library."""
@@ -120,18 +74,16 @@ class Place:
 
 def test_killed_night_goes_on_and_does_nothing_twice():
     with copy("library_test_retention_killed") as database:
-        at = Place(database)
+        at = RetentionPlace.of(database)
         at.run(MAKE)
         months = at.get_months()
         assert sum(count for _month, count in months) == USES
         last = 0
         for reached in (1, 300, USES, USES + 100, USES + MESSAGES + 20):
             process = at.start(RUN)
-            while sum(at.get_done().values()) < max(reached, last):
-                assert process.poll() is None, "it ended before it came there"
-                time.sleep(0.02)
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+            least = max(reached, last)
+            wait(process, lambda least=least: sum(at.get_done().values()) >= least)
+            kill(process)
             last = sum(at.get_done().values())
             gone = at.get_done().get("usage", 0)
             assert (
