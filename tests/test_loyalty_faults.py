@@ -5,8 +5,7 @@ points that a journey gives whose job is killed: what the ledger says in the end
 import subprocess
 
 import pytest
-from test_journey_faults import Place, kill, wait
-from whole_database import ROOT, copy
+from whole_database import ROOT, Place, copy, kill, wait
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -262,7 +261,7 @@ def test_journey_that_is_killed_or_run_twice_at_once_gives_points_once():
     rich = "loyalty_card c JOIN loyalty_program p ON p.id = c.program_id"
     rich += " WHERE p.company_id = (SELECT max(id) FROM res_company) AND points = 25"
     with copy("library_loyalty_gifts") as database:
-        at = Place(database)
+        at = Place.of(database)
         at.run(GIFTS)
         for lines in (1, 200):
             process = at.start(GIVE)

@@ -2,8 +2,7 @@
 patrons hear from in the end. And two rounds that are started at the same moment."""
 
 import pytest
-from test_journey_faults import Place, kill, wait
-from whole_database import copy
+from whole_database import Place, copy, kill, wait
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -56,7 +55,7 @@ env.cr.commit()
 @pytest.fixture
 def at(request):
     with copy(f"library_test_survey_{request.node.name[5:11]}") as database:
-        place = Place(database)
+        place = Place.of(database)
         place.run(MAKE)
         yield place
 
