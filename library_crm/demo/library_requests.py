@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from .request_texts import PATRON_NOTES, REQUEST_NOTES, REQUESTS
+from .request_texts import PATRON_NOTES, REQUEST_NOTES, REQUESTS, RIGHTS
 
 #: Of ten requests, so many are answered within the five days that patrons expect.
 ANSWERED_IN_TIME = 9
@@ -32,6 +32,7 @@ class DemoRequests:
         self._make_requests()
         self._make_activities()
         self._make_notes()
+        self._use_rights()
         return self.requests
 
     def _make_requests(self):
@@ -247,3 +248,14 @@ class DemoRequests:
                 for record, text, days in noted
             ]
         )
+
+    def _use_rights(self):
+        """Patrons who come regularly ask for what they may ask of their own data, as
+        they do in the portal."""
+        random = self.library.random("rights")
+        steady = [person for person in self.library.people if person.rhythm == "steady"]
+        for person, (kind, wish) in zip(
+            random.sample(steady, len(RIGHTS)), RIGHTS, strict=True
+        ):
+            patron = self.library.patrons[person.number]
+            self.requests += patron._request_privacy(kind, wish)

@@ -149,6 +149,12 @@ REQUESTS = [
     ("win_back", None, "drifting", "Complained once, not seen since"),
 ]
 
+# What patrons ask for of their own data: (kind, in their words).
+RIGHTS = [
+    ("correction", "My first name has an accent, and the flat is number 12."),
+    ("erasure", "We are moving away. Please forget me, and thank you for everything."),
+]
+
 # What staff note on a request, and on a patron.
 REQUEST_NOTES = [
     "Called, will come by on Thursday afternoon.",

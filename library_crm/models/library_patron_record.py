@@ -61,12 +61,8 @@ class LibraryPatron(models.Model):
         """
         return tuple(
             (name, field.name, field.comodel_name)
-            for name in sorted(self.env.registry)
-            for Model in [self.env[name]]
-            if self._is_held(Model)
-            for field in Model._fields.values()
-            if field.store
-            and field.type in ("many2one", "many2many")
+            for name, field in self._iter_held_fields()
+            if field.type in ("many2one", "many2many")
             and field.comodel_name in PERSON
             and field.name not in models.LOG_ACCESS_COLUMNS
         )
@@ -92,19 +88,22 @@ class LibraryPatron(models.Model):
         """
         return tuple(
             (name, field.name, field.comodel_name)
-            for name in sorted(self.env.registry)
-            for Model in [self.env[name]]
-            if self._is_held(Model)
-            for field in Model._fields.values()
-            if field.store
-            and field.type == "many2one"
+            for name, field in self._iter_held_fields()
+            if field.type == "many2one"
             and field.comodel_name not in PERSON
             and (field.ondelete == "cascade" or (name, field.name) in self._PARTS)
         )
 
     @api.model
-    def _is_held(self, Model):
-        return Model._auto and not Model._abstract and not Model._transient
+    def _iter_held_fields(self):
+        """Every stored field of the models that have a table to keep, with the name of
+        its model."""
+        for name in sorted(self.env.registry):
+            Model = self.env[name]
+            if Model._auto and not Model._abstract and not Model._transient:
+                for field in Model._fields.values():
+                    if field.store:
+                        yield name, field
 
     def _get_logins(self):
         """The logins of this person that are no staff's, as superuser."""
