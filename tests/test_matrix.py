@@ -68,8 +68,9 @@ NOTHING = {
     *("library.loyalty.due", "library.loyalty.figures", "library.loyalty.occasion"),
     *("library.mailing.outcome", "library.mailing.result", "library.patron.row"),
     "library.peer.column",
-    *("library.patron.tombstone", "library.public.limit", "library.retention.rule"),
-    *("library.retention.run", "library.survey.gate", "library.service.usage.stage"),
+    *("library.patron.tombstone", "library.public.limit"),
+    *("library.retention.former", "library.retention.rule", "library.retention.run"),
+    *("library.survey.gate", "library.service.usage.stage"),
     *("library.survey.invitation", "library.survey.roll"),
 }
 # What every library of a database shares.

@@ -69,6 +69,7 @@ from . import (
     library_public_limit,
     library_ratio_mixin,
     library_retention,
+    library_retention_former,
     library_retention_kind,
     library_retention_rule,
     library_retention_run,

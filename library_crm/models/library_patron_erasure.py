@@ -212,6 +212,7 @@ class LibraryPatron(models.Model):
         self._forget_meetings()
         self._forget_in_letters_of_family()
         self._forget_in_domains()
+        self.env["library.retention.former"]._add(self)
         self.env["library.journey.enrolment"]._forget(self)
         self.env["mailing.trace"]._library_forget(self)
         # The database would delete them, and not what was written about them.

@@ -145,9 +145,25 @@ class LibraryRetention(models.Model):
                   GROUP BY 1, 2
                 ),
                 used AS (
-                    SELECT cohort, branch, category, period, count(*) AS patrons
-                      FROM use
-                      JOIN alike USING (id)
+                    SELECT cohort, branch, category, period, sum(patrons) AS patrons
+                      FROM (
+                            SELECT cohort, branch, category, period, 1 AS patrons
+                              FROM use
+                              JOIN alike USING (id)
+                         UNION ALL
+                            SELECT placed.cohort, placed.branch, placed.category,
+                                   former.period, former.patrons
+                              FROM library_retention_former former
+                              JOIN (
+                                    SELECT DISTINCT cohort, home, sort, branch, category
+                                      FROM alike
+                                   ) placed
+                                ON placed.cohort = former.cohort
+                               AND placed.home = coalesce(former.branch_id, 0)
+                               AND placed.sort = coalesce(former.patron_category_id, 0)
+                             WHERE former.company_id = %(company)s
+                               AND former.period > 0
+                           ) each
                   GROUP BY 1, 2, 3, 4
                 ),
                 joined AS (
@@ -175,7 +191,9 @@ class LibraryRetention(models.Model):
         )
 
     def _query_alike(self, values):
-        """The patrons of a library with the group that each is counted in. Where a
+        """The patrons of a library, and without an id those who were erased, with the
+        group that each is counted in; ``home`` and ``sort`` are the own branch and
+        category. Where a
         category of a branch has too few, they go together with those of its other
         small categories; where these are too few, with those of other branches; where
         even these are too few, they are left out. So every figure that can be made of
@@ -184,11 +202,12 @@ class LibraryRetention(models.Model):
             """
             SELECT *
               FROM (
-                    SELECT id, enrolled_on, cohort, branch, category,
+                    SELECT id, enrolled_on, cohort, home, sort, branch, category,
                            count(*) OVER (PARTITION BY cohort, branch, category)
                                AS size
                       FROM (
                             SELECT id, enrolled_on, cohort,
+                                   branch AS home, category AS sort,
                                    CASE WHEN size >= %(fewest)s
                                           OR rest >= %(fewest)s
                                         THEN branch ELSE 0 END AS branch,
@@ -216,6 +235,13 @@ class LibraryRetention(models.Model):
                           FROM library_patron
                          WHERE company_id = %(company)s
                            AND enrolled_on <= %(today)s
+                     UNION ALL
+                        SELECT NULL, NULL, cohort, coalesce(branch_id, 0),
+                               coalesce(patron_category_id, 0)
+                          FROM library_retention_former
+                          JOIN generate_series(1, patrons) ON TRUE
+                         WHERE company_id = %(company)s
+                           AND period = 0
                        ) patron
                 """,
                 **values,

@@ -72,6 +72,7 @@ RIGHTS = {
     "library.public.limit": ("", "", "", "", ""),
     "library.privacy.entry": ("", "", "r", "", ""),
     "library.retention": ("r", "r", "r", "", ""),
+    "library.retention.former": ("", "", "", "", ""),
     "library.retention.rule": ("", "", "rw", "", ""),
     "library.retention.run": ("", "", "r", "", ""),
     "library.segment": ("r", "rwcu", "rwcu", "", ""),

@@ -133,14 +133,24 @@ class TestRetentionReport(LibraryCommon):
     # WHO COUNTS
     # ------------------------------------------------------------
 
-    def test_who_left_counts_and_who_was_erased_does_not(self):
-        patrons = self._join(7)
+    def _read_cells(self):
+        return sorted(
+            (cell.branch_id.id, cell.period, cell.patrons, cell.used)
+            for cell in self._find()
+        )
+
+    def test_who_left_and_who_was_erased_count(self):
+        """Or else only those who stay would, once the others are erased."""
+        patrons = self._join(7) + self._join(2, branch=self.north)
         self._use(patrons, JOINED)
-        patrons[0].active = False
-        patrons[1].unlink()
+        self._use(patrons[:3] + patrons[-1], date(2024, 7, 10))
         self._count()
-        self.assertEqual(self._find(period=1).patrons, 6)
-        self.assertEqual(self._find(period=1).used, 6)
+        before = self._read_cells()
+        self.assertEqual(sum(used for *_, used in before), 7 + 3)
+        patrons[0].active = False
+        (patrons[1:3] + patrons[-1]).unlink()
+        self._count()
+        self.assertEqual(self._read_cells(), before)
 
     def test_objecting_to_be_profiled_keeps_nobody_out_of_a_sum(self):
         patrons = self._join(5)
