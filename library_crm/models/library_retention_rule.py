@@ -66,7 +66,9 @@ class LibraryRetentionRule(models.Model):
 
     # Tonight
     before = fields.Date(
-        compute="_compute_before", help="What is older goes, if nothing holds it."
+        string="Older Than",
+        compute="_compute_before",
+        help="What is older goes, if nothing holds it.",
     )
     due_count = fields.Integer(string="Rows Tonight", compute="_compute_due")
     due_oldest = fields.Date(string="Oldest of Them", compute="_compute_due")
@@ -93,6 +95,13 @@ class LibraryRetentionRule(models.Model):
     # ------------------------------------------------------------
     # WHAT IT SAYS
     # ------------------------------------------------------------
+
+    @api.depends("kind")
+    @api.depends_context("lang")
+    def _compute_display_name(self):
+        labels = dict(self._fields["kind"]._description_selection(self.env))
+        for rule in self:
+            rule.display_name = labels.get(rule.kind, rule.kind)
 
     @api.depends("kind")
     @api.depends_context("lang")

@@ -1,4 +1,4 @@
-from odoo import fields, models
+from odoo import api, fields, models
 
 
 class LibraryRetentionRun(models.Model):
@@ -49,3 +49,10 @@ class LibraryRetentionRun(models.Model):
     failure = fields.Char(readonly=True, help="Which error; then nothing happened.")
 
     _date_idx = models.Index("(date DESC, id DESC)")
+
+    @api.depends("kind")
+    @api.depends_context("lang")
+    def _compute_display_name(self):
+        labels = dict(self._fields["kind"]._description_selection(self.env))
+        for run in self:
+            run.display_name = labels.get(run.kind, run.kind)
