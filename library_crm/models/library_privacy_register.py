@@ -1,7 +1,7 @@
 from typing import NamedTuple
 
 from odoo import api, models
-from odoo.fields import NO_ACCESS
+from odoo.fields import NO_ACCESS, Domain
 
 #: What points to a person from wherever it stands.
 PERSONS = ("library.patron", "res.partner", "res.users")
@@ -62,6 +62,12 @@ class LibraryPrivacyRegister(models.AbstractModel):
         ),
         "res.users.log": {"create_uid": "login"},
     }
+    #: What is written about a patron is read by who may change the patron, whatever the
+    #: access rights of these models say of other records.
+    _WRITTEN_ABOUT = (
+        *("mail.activity", "mail.followers", "mail.message", "mail.notification"),
+        "mail.tracking.value",
+    )
 
     @api.model
     def _get_categories(self):
@@ -486,10 +492,13 @@ class LibraryPrivacyRegister(models.AbstractModel):
             for role in [self.env.ref(xml_id).sudo()]
         }
         readable = {}
-        for line in (
-            self.env["ir.model.access"].sudo().search([("perm_read", "=", True)])
-        ):
-            readable.setdefault(line.model_id.model, []).append(line.group_id)
+        for line in self.env["ir.model.access"].sudo().search(Domain.TRUE):
+            name = line.model_id.model
+            if line.perm_read and name not in self._WRITTEN_ABOUT:
+                readable.setdefault(name, []).append(line.group_id)
+            if line.perm_write and name == "library.patron":
+                for about in self._WRITTEN_ABOUT:
+                    readable.setdefault(about, []).append(line.group_id)
 
         def get_readers(model, field):
             if field.groups == NO_ACCESS:

@@ -6,7 +6,7 @@ class ResPartner(models.Model):
     _name = "res.partner"
     _inherit = ["res.partner", "library.bulk.mixin"]
     _library_personal_data = {
-        "name": "identity",
+        "name": "contact",
         "email": "contact",
         "email_normalized": "contact",
         "phone": "contact",

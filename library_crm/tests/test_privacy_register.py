@@ -91,6 +91,7 @@ class TestPrivacyRegister(LibraryCommon):
             [desk, marketing, manager, patron],
         )
         self.assertEqual(readers("library.service.usage", "date"), [desk, manager])
+        self.assertEqual(readers("mail.message", "body"), [desk, manager])
         self.assertEqual(readers("library.patron.row", "digest"), [])
         self.assertEqual(readers("library.patron.tombstone", "card_digest"), [])
         self.assertEqual(
