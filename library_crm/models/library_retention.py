@@ -193,11 +193,11 @@ class LibraryRetention(models.Model):
     def _query_alike(self, values):
         """The patrons of a library, and without an id those who were erased, with the
         group that each is counted in; ``home`` and ``sort`` are the own branch and
-        category. Where a
-        category of a branch has too few, they go together with those of its other
-        small categories; where these are too few, with those of other branches; where
-        even these are too few, they are left out. So every figure that can be made of
-        the groups, by adding up or by taking away, is of five patrons or more."""
+        category. Where a category of a branch has too few, they go together with those
+        of its other small categories; where these are too few, with those of other
+        branches; where even these are too few, they are left out. So every figure that
+        can be made of the groups, by adding up or by taking away, is of five patrons or
+        more."""
         return SQL(
             """
             SELECT *
