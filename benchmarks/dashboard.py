@@ -282,21 +282,49 @@ CHART_SQL = """
   GROUP BY 1, 2
   ORDER BY 1, 2
 """
-#: The value and the cost of the year, by table of prices.
+#: The value and the cost of the year, by table of prices. The return is of what has
+#: both: of months and branches in which something was spent, on the service or on all.
 VALUE_SQL = """
-    SELECT used.table_id, used.value, spent.amount, 100 * used.value / spent.amount
+    WITH spent AS MATERIALIZED (
+        SELECT DISTINCT month::date, branch_id, service_id
+          FROM library_cost
+    CROSS JOIN generate_series(
+                   %(since)s::date, %(end)s::date - 1, interval '1 month'
+               ) month
+         WHERE company_id = %(company)s
+           AND date_from < month + interval '1 month'
+           AND date_to >= month
+    )
+    SELECT used.table_id, used.value, spent.amount, 100 * used.compared / spent.amount
       FROM (
-            SELECT price.table_id, sum(usage.quantity * price.price) AS value
+            SELECT price.table_id, sum(usage.quantity * price.price) AS value,
+                   sum(usage.quantity * price.price) FILTER (WHERE usage.has_cost)
+                       AS compared
               FROM (
-                    SELECT figure.service_id, {audience} AS audience,
-                           sum(figure.quantity) AS quantity
-                      FROM library_service_usage_month figure
-                 LEFT JOIN library_patron_category category
-                        ON category.id = figure.patron_category_id
-                     WHERE figure.company_id = %(company)s
-                       AND figure.month >= %(since)s
-                       AND figure.month < %(end)s
-                  GROUP BY 1, 2
+                    SELECT service_id, audience, sum(quantity) AS quantity,
+                           (month, branch_id, service_id) IN (
+                               SELECT month, branch_id, service_id
+                                 FROM spent
+                                WHERE service_id IS NOT NULL
+                           )
+                        OR (month, branch_id) IN (
+                               SELECT month, branch_id
+                                 FROM spent
+                                WHERE service_id IS NULL
+                           ) AS has_cost
+                      FROM (
+                            SELECT figure.month, figure.branch_id, figure.service_id,
+                                   {audience} AS audience,
+                                   sum(figure.quantity) AS quantity
+                              FROM library_service_usage_month figure
+                         LEFT JOIN library_patron_category category
+                                ON category.id = figure.patron_category_id
+                             WHERE figure.company_id = %(company)s
+                               AND figure.month >= %(since)s
+                               AND figure.month < %(end)s
+                          GROUP BY 1, 2, 3, 4
+                           ) figure
+                  GROUP BY 1, 2, 4
                    ) usage
               JOIN ({prices}) price
                 ON price.service_id = usage.service_id

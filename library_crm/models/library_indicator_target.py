@@ -57,12 +57,14 @@ class LibraryIndicatorTarget(models.Model):
         """The targets that figures are compared with, by figure."""
         found = {
             (row.indicator_id, row.company_id, row.branch_id, row.year): row
-            for row in self.search(
+            for row in self.search_fetch(
                 [
                     ("indicator_id", "in", values.indicator_id.ids),
                     ("company_id", "in", values.company_id.ids),
+                    ("branch_id", "in", [False, *values.branch_id.ids]),
                     ("year", "in", values.mapped("year")),
-                ]
+                ],
+                ["indicator_id", "company_id", "branch_id", "year", "target"],
             )
         }
         return {

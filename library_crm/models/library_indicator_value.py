@@ -267,7 +267,7 @@ class LibraryIndicatorValue(models.Model):
         value = self._field_to_sql(self._table, name, query)
         return SQL(
             """
-            CASE WHEN COUNT(DISTINCT %(indicator)s) = 1
+            CASE WHEN MIN(%(indicator)s) = MAX(%(indicator)s)
                  THEN SUM(%(part)s) FILTER (WHERE %(value)s IS NOT NULL)
                       / NULLIF(SUM(%(whole)s) FILTER (WHERE %(value)s IS NOT NULL), 0)
             END

@@ -1,4 +1,5 @@
-from odoo import fields, models
+from odoo import api, fields, models
+from odoo.fields import Domain
 from odoo.tools import SQL
 
 
@@ -96,18 +97,38 @@ class LibraryValueReport(models.Model):
         table = self._field_to_sql(self._table, "table_id", query)
         return SQL("CASE WHEN MIN(%s) = MAX(%s) THEN %s END", table, table, expression)
 
+    @api.model
+    def _search(self, domain, *args, **options):
+        # What is left of the domain when all that is not of months holds: no stricter
+        # than the domain, if nothing in it is negated.
+        asked = Domain(domain).optimize(self)
+        if "!" in list(asked):
+            asked = Domain.TRUE
+        months = asked.map_conditions(
+            lambda condition: (
+                condition if condition.field_expr == "month" else Domain.TRUE
+            )
+        )
+        report = self.with_context(library_value_months=months.optimize_full(self))
+        return super(LibraryValueReport, report)._search(domain, *args, **options)
+
     @property
     def _table_query(self):
         """Cost: one pass over the roll-up of the months that are asked for, whatever
         the number of uses. Rows are numbered within their month, so that PostgreSQL
-        looks at no other month."""
+        looks at no other month. Costs are looked at from several places, where it
+        does not see which months are asked for: these it is told (``_search``)."""
+        months = self.env.context.get("library_value_months", Domain.TRUE)
         return SQL(
             """
-            WITH spent AS MATERIALIZED (%(costs)s),
+            WITH spent AS MATERIALIZED (
+                SELECT * FROM (%(costs)s) spent WHERE %(months)s
+            ),
             price AS MATERIALIZED (%(prices)s),
             used AS (
                 SELECT figure.month, figure.company_id, figure.branch_id,
-                       figure.service_id, service.category, %(audience)s AS audience,
+                       figure.service_id, service.category,
+                       coalesce(%(audience)s, '') AS audience,
                        sum(figure.quantity) AS quantity
                   FROM library_service_usage_month figure
                   JOIN library_service service ON service.id = figure.service_id
@@ -121,15 +142,16 @@ class LibraryValueReport(models.Model):
                        CASE WHEN price.price IS NULL THEN used.quantity ELSE 0 END
                            AS unpriced,
                        used.quantity * price.price AS value,
-                       NULL::numeric AS amount
+                       NULL::numeric AS amount,
+                       %(has_cost)s AS has_cost
                   FROM used
                   JOIN price
                     ON price.service_id = used.service_id
-                   AND price.audience IS NOT DISTINCT FROM used.audience
+                   AND coalesce(price.audience, '') = used.audience
              UNION ALL
                 SELECT spent.month, spent.company_id, spent.branch_id,
                        spent.service_id, spent.category, value_table.id, 0, 0, NULL,
-                       spent.amount
+                       spent.amount, TRUE
                   FROM spent
             CROSS JOIN library_value_table value_table
                  WHERE value_table.active
@@ -140,7 +162,8 @@ class LibraryValueReport(models.Model):
                        sum(part.quantity)::int AS quantity,
                        sum(part.unpriced)::int AS unpriced,
                        sum(part.value) AS value,
-                       sum(part.amount) AS amount
+                       sum(part.amount) AS amount,
+                       bool_or(part.has_cost) AS has_cost
                   FROM part
                   JOIN library_value_table value_table
                     ON value_table.id = part.table_id
@@ -151,7 +174,7 @@ class LibraryValueReport(models.Model):
             ),
             told AS (
                 SELECT cell.*, cell.amount * rate.rate AS cost,
-                       CASE WHEN rate.rate IS NOT NULL AND (%(has_cost)s)
+                       CASE WHEN rate.rate IS NOT NULL AND cell.has_cost
                             THEN cell.value
                         END AS compared_value
                   FROM cell
@@ -172,6 +195,7 @@ class LibraryValueReport(models.Model):
               FROM told
             """,
             costs=self._query_costs(),
+            months=months._to_sql(self, "spent", None),
             prices=self.env["library.value.table"]._sql_prices(),
             audience=self.env["library.value.table"]._sql_audience(SQL("category")),
             has_cost=self._sql_has_cost(),
@@ -212,7 +236,7 @@ class LibraryValueReport(models.Model):
         )
 
     def _sql_has_cost(self):
-        """Whether a cost was entered that covers a cell: of its service, of the kind of
+        """Whether a cost was entered that covers a use: of its service, of the kind of
         service or of all, and of its branch or of all. Written so that PostgreSQL looks
         it up in a hash."""
         covers = []
@@ -232,17 +256,18 @@ class LibraryValueReport(models.Model):
                 covers.append(
                     SQL(
                         "(%s) IN (SELECT %s FROM spent WHERE %s)",
-                        SQL(", ").join(SQL.identifier("cell", name) for name in names),
+                        SQL(", ").join(SQL.identifier("used", name) for name in names),
                         SQL(", ").join(map(SQL.identifier, names)),
                         SQL(" AND ").join(conditions),
                     )
                 )
-        return SQL(" OR ").join(covers)
+        return SQL("(%s)", SQL(" OR ").join(covers))
 
     def _query_rates(self):
         """By how much a cost in the library's currency is to be multiplied to have it
-        in that of a table, for each month with costs. Of another currency than the
-        library's, the rate must have been entered: Odoo would else take it for 1."""
+        in that of a table, for each month since the first cost. Of another currency
+        than the library's, the rate must have been entered: Odoo would else take it
+        for 1."""
         return SQL(
             """
             SELECT need.company_id, need.currency_id, need.month,
@@ -250,13 +275,25 @@ class LibraryValueReport(models.Model):
                         ELSE wanted.rate / coalesce(given.rate, 1)
                     END AS rate
               FROM (
-                    SELECT DISTINCT spent.month, spent.company_id,
+                    SELECT month.start::date AS month, first.company_id,
                            company.currency_id AS company_currency_id,
                            split_part(company.parent_path, '/', 1)::int AS root_id,
                            value_table.currency_id
-                      FROM spent
-                      JOIN res_company company ON company.id = spent.company_id
-                CROSS JOIN library_value_table value_table
+                      FROM (
+                            SELECT company_id, min(date_from)::timestamp AS day
+                              FROM library_cost
+                          GROUP BY company_id
+                           ) first
+                      JOIN res_company company ON company.id = first.company_id
+                CROSS JOIN LATERAL generate_series(
+                               date_trunc('month', first.day), CURRENT_DATE::timestamp,
+                               interval '1 month'
+                           ) month (start)
+                CROSS JOIN (
+                            SELECT DISTINCT currency_id
+                              FROM library_value_table
+                             WHERE active
+                           ) value_table
                    ) need
          LEFT JOIN LATERAL (%(wanted)s) wanted ON TRUE
          LEFT JOIN LATERAL (%(given)s) given ON TRUE

@@ -90,6 +90,35 @@ class TestValue(LibraryCommon):
         self._use(3)
         self.assertEqual(self._read("quantity", "value"), (False, False))
 
+    def test_return_is_the_same_however_months_are_asked_for(self):
+        """Costs are spread over the months that are asked for only."""
+        self._use(3, date(2025, 2, 10))
+        self._use(2, date(2025, 3, 10))
+        self._spend(365)
+        february, march = date(2025, 2, 1), date(2025, 3, 1)
+        in_march = [("month", "=", march)]
+        of_table = [
+            ("company_id", "=", self.library.id),
+            ("table_id", "=", self.low.id),
+        ]
+        Report = self.env["library.value.report"]
+        self.env.flush_all()
+        for asked in (
+            in_march,
+            [("month", "in", [str(march)])],
+            [("month", ">", february), ("month", "<", date(2025, 4, 1))],
+            ["!", ("month", "<", march), ("month", "<=", march)],
+            ["!", "|", ("month", "<", march), ("month", ">", march)],
+            ["|", ("month", "=", march), "&", ("quantity", "=", 2), ("value", "=", 20)],
+            ["!", ("branch_id", "=", self.north.id), *in_march],
+            ["!", ("company_id", "child_of", self.other_library.id), *in_march],
+        ):
+            with self.subTest(asked=asked):
+                [figures] = Report._read_group(
+                    [*of_table, *asked], aggregates=["compared_value:sum", "cost:sum"]
+                )
+                self.assertEqual(figures, (20, 31))
+
     def test_service_without_a_price_is_counted_and_has_no_value(self):
         self._use(3)
         self._use(4, service_id=self.visit.id)
