@@ -59,6 +59,7 @@
         "views/library_retention_views.xml",
         "views/library_retention_rule_views.xml",
         "wizard/library_privacy_entry_views.xml",
+        "views/library_job_views.xml",
         "views/library_indicator_value_views.xml",
         "views/library_indicator_views.xml",
         "views/library_cost_views.xml",

@@ -65,6 +65,7 @@ NOTHING = {
     *("library.data.load", "library.data.refusal", "library.data.source"),
     *("library.data.value", "library.engagement.rule", "library.erasure"),
     *("library.erasure.line", "library.indicator.month"),
+    *("library.job", "library.job.run"),
     *("library.loyalty.due", "library.loyalty.figures", "library.loyalty.occasion"),
     *("library.mailing.outcome", "library.mailing.result", "library.patron.row"),
     "library.peer.column",
@@ -76,7 +77,8 @@ NOTHING = {
 # What every library of a database shares.
 SHARED = {
     *("library.cluster", "library.consent.purpose", "library.indicator"),
-    *("library.interest", "library.membership.reason", "library.segment"),
+    *("library.interest", "library.job", "library.job.run"),
+    *("library.membership.reason", "library.segment"),
     *("library.peer", "library.peer.band", "library.peer.column", "library.peer.set"),
     *("library.peer.value", "library.retention.rule"),
     *("library.service", "library.use.condition", "library.value.line"),

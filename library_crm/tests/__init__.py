@@ -32,6 +32,7 @@ from . import (
     test_formats_sheet,
     test_indexes,
     test_indicator,
+    test_job,
     test_join,
     test_mailing,
     test_mailing_report,

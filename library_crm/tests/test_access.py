@@ -35,6 +35,8 @@ RIGHTS = {
     "library.indicator.target": ("r", "r", "rwcu", "", ""),
     "library.indicator.value": ("r", "r", "r", "", ""),
     "library.interest": ("r", "rwc", "rwcu", "", "r"),
+    "library.job": ("", "", "rw", "", ""),
+    "library.job.run": ("", "", "r", "", ""),
     "library.join": ("r", "", "ru", "", ""),
     "library.join.form": ("r", "r", "rwcu", "", ""),
     "library.join.rule": ("r", "r", "rwcu", "", ""),

@@ -8,6 +8,7 @@ from . import (
     library_challenge_square,
     library_challenge_team,
     library_demo,
+    library_job,
     library_join,
     library_journey,
     library_journey_event,

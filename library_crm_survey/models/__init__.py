@@ -3,6 +3,7 @@ from . import (
     digest_digest,
     library_demo,
     library_indicator_measure,
+    library_job,
     library_journey,
     library_journey_event,
     library_journey_step,
