@@ -6,6 +6,7 @@ from contextlib import closing, contextmanager
 
 import psycopg2
 import pytest
+from killing import run_killed, run_undisturbed
 from own_postgres import own_cluster
 from whole_database import Place, copy, kill, wait
 
@@ -39,7 +40,7 @@ def make(name, format, header, rows):
            "file": base64.b64encode(content)}} for number in range(2)])
 
 make("use", "koha_statistics", "datetime,branch,type,borrowernumber", (
-    f"2025-{{n % 12 + 1:02}}-03 10:{{n // 7 % 60:02}}:{{n % 7:02}},FMAIN,"
+    f"2025-{{n % 12 + 1:02}}-{{n % 7 + 1:02}} 10:{{n // 7 % 60:02}}:{{n % 7:02}},FMAIN,"
     f"{{'issue' if n % 3 else 'renew'}},{{n % 6}}"
     for n in range({ROWS})))
 make("patrons", "koha_patrons",
@@ -52,13 +53,15 @@ env.cr.commit()
 #: The job, with small parts so that there is something between them.
 RUN = """
 from odoo.addons.library_crm.loaders import UsageLoader
-UsageLoader._PART = 3
+UsageLoader._PART = 1
 Load = env["library.data.load"]
 Batch = {"koha_statistics": 500, "koha_patrons": 100}
 type(Load)._BATCH = property(lambda load: Batch[load.source_id.format])
 Load._cron_run_pending()
 env.cr.commit()
 """
+#: The same with smaller parts still, for many kills.
+RUN_KILLED = RUN.replace('"koha_patrons": 100', '"koha_patrons": 6')
 #: What comes of each kind of load.
 FOUND = {
     "use": """
@@ -142,37 +145,27 @@ def place(name):
 
 @pytest.fixture(scope="module")
 def undisturbed():
+    found = {}
     with place("library_test_undisturbed") as at:
-        at.queue("use")
-        at.queue("patrons")
-        at.run(RUN)
-        found = {kind: at.figures(kind) for kind in FOUND}
+        for kind in FOUND:
+            at.queue(kind)
+            counts = run_undisturbed(at, RUN_KILLED)
+            found[kind], found["counts", kind] = at.figures(kind), counts
     assert found["use"][:3] == ("done", ROWS, ROWS * 5 // 6)
     assert found["use"][9] == found["use"][11] == ROWS * 5 // 6
     assert found["patrons"][:3] == ("done", PATRONS, PATRONS * 49 // 50)
     return found
 
 
-def test_killed_load_of_use_ends_with_the_figures_of_an_undisturbed_one(undisturbed):
+@pytest.mark.parametrize("kind", FOUND)
+def test_load_that_is_killed_50_times_ends_as_an_undisturbed_one(kind, undisturbed):
     with place("library_test_killed") as at:
-        at.queue("use")
-        for reached in (
-            lambda: at.read("use") > 0,
-            lambda: at.read("use") > ROWS // 2,
-            lambda: at.new("use") > 0,
-            lambda: at.new("use") > ROWS // 2,
-        ):
-            process = at.start(RUN)
-            wait(process, reached)
-            kill(process)
-            assert at.figures("use")[0] == "running"
-        at.run(RUN)
-        assert at.figures("use") == undisturbed["use"]
+        at.queue(kind)
+        run_killed(at, RUN_KILLED, undisturbed["counts", kind])
+        assert at.figures(kind) == undisturbed[kind]
 
 
-def test_killed_load_of_patrons_ends_with_the_figures_of_an_undisturbed_one(
-    undisturbed,
-):
+def test_load_of_patrons_killed_in_a_statement_ends_as_an_undisturbed_one(undisturbed):
     with place("library_test_killed") as at:
         at.queue("patrons")
         # Between two batches, or wherever it is just after one.
@@ -221,8 +214,8 @@ def test_crash_of_postgresql_costs_no_row_and_counts_none_twice(undisturbed):
             own.start()
         assert at.figures("patrons")[0] == "running"
         at.run(RUN)
-        for kind, figures in undisturbed.items():
-            assert at.figures(kind) == figures
+        for kind in FOUND:
+            assert at.figures(kind) == undisturbed[kind]
 
 
 def test_second_load_of_a_source_waits_for_the_first_and_counts_right(undisturbed):

@@ -5,6 +5,7 @@ points that a journey gives whose job is killed: what the ledger says in the end
 import subprocess
 
 import pytest
+from killing import run_killed, run_undisturbed
 from whole_database import ROOT, Place, copy, kill, wait
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -273,3 +274,73 @@ def test_journey_that_is_killed_or_run_twice_at_once_gives_points_once():
             at.finish(worker)
         at.run(GIVE)
         assert at.count(given) == at.count(events) == at.count(rich) == PATRONS
+
+
+#: A load of four visits of each of many who take part, whose points are to be posted.
+LOADED = f"""
+from odoo.tools import SQL
+library = env["res.company"].create({{"name": "Fault Library"}})
+env.cr.execute("TRUNCATE library_loyalty_due")
+branch = env["library.branch"].create(
+    {{"name": "Main", "code": "LMAIN", "company_id": library.id}})
+patrons = env["library.patron"].create(
+    [{{"name": f"Patron {{n}}", "ils_ref": f"{{n:03}}", "company_id": library.id,
+       "branch_id": branch.id}} for n in range({PATRONS})])
+visit = env.ref("library_crm.library_service_visit")
+program = env["loyalty.program"].create(
+    {{"name": "Thanks", "program_type": "library", "company_id": library.id}})
+env["library.loyalty.rule"].create(
+    {{"name": "A visit", "program_id": program.id, "points": 10,
+      "service_ids": visit.ids}})
+program._library_join(patrons)
+challenge = env["library.challenge"].create({{
+    "name": "Summer", "company_id": library.id, "goal_kind": "uses", "target": 3,
+    "service_ids": visit.ids}})
+challenge._enrol(patrons)
+env["library.service.usage"].insert_rows(SQL(
+    "SELECT patron.id, %s, %s, current_date - patron.id %% 2, 1, 'onsite', NULL::int, "
+    "NULL::varchar FROM library_patron patron, generate_series(1, 4) "
+    "WHERE patron.company_id = %s", visit.id, branch.id, library.id))
+env.cr.commit()
+"""
+#: The job, with small batches so that there is something between them.
+POST = """
+type(env["library.loyalty.due"])._BATCH = 4
+env["library.loyalty.due"]._cron_reckon()
+env.cr.commit()
+"""
+
+
+def test_posting_that_is_killed_50_times_ends_as_an_undisturbed_one():
+    def figures(at):
+        """Of each patron: what they have, line by line, and how far they are."""
+        return at.ask(
+            """
+            SELECT l.ils_ref, c.points, e.progress, e.finished_on, h.library_kind,
+                   h.library_date, h.library_key, h.issued, h.used
+              FROM loyalty_card c
+              JOIN library_patron l ON l.id = c.library_patron_id
+              JOIN library_challenge_entry e ON e.patron_id = l.id
+         LEFT JOIN loyalty_history h ON h.card_id = c.id
+             WHERE l.company_id = (SELECT max(id) FROM res_company)
+          ORDER BY 1, 5, 6, 7
+            """
+        )
+
+    with copy("library_loyalty_undisturbed") as database:
+        at = Place.of(database)
+        at.run(LOADED)
+        before = figures(at)
+        counts = run_undisturbed(at, POST)
+        undisturbed = figures(at)
+        assert {row[1] for row in before} == {0}
+        # Whose visits were yesterday had not joined yet.
+        assert {row[1] for row in undisturbed} == {0, 10}
+        assert {bool(row[3]) for row in undisturbed} == {True, False}
+        assert not at.count("library_loyalty_due")
+    with copy("library_loyalty_killed") as database:
+        at = Place.of(database)
+        at.run(LOADED)
+        run_killed(at, POST, counts)
+        assert figures(at) == undisturbed
+        assert not at.count("library_loyalty_due")

@@ -15,10 +15,14 @@ import odoo.sql_db
 ROOT = Path(__file__).parent.parent
 
 
-def dev_odoo(*arguments: str) -> str:
-    """Run `./dev odoo …`, expect it to succeed, and return what it wrote."""
+def dev_odoo(*arguments: str, script: str = "") -> str:
+    """Run `./dev odoo …`, expect it to succeed, and return what it wrote.
+
+    :param script: what it reads, as `./dev odoo shell` does
+    """
     result = subprocess.run(
         [ROOT / "dev", "odoo", *arguments],
+        input=script,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -28,9 +32,9 @@ def dev_odoo(*arguments: str) -> str:
 
 
 @contextmanager
-def copy(name: str):
-    """A copy of the test database, for as long as it is needed."""
-    dev_odoo("db", "duplicate", "--force", "library_test", name)
+def copy(name: str, source: str = "library_test"):
+    """A copy of the test database or of another, for as long as it is needed."""
+    dev_odoo("db", "duplicate", "--force", source, name)
     try:
         yield name
     finally:
