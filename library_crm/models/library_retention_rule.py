@@ -225,8 +225,10 @@ class LibraryRetentionRule(models.Model):
         kinds = Kind._get_kinds()
         shared = Kind._get_shared()
         rules = self.sudo().with_context(active_test=False).search(Domain.TRUE)
-        rules.filtered(lambda rule: rule.kind not in kinds).unlink()
-        rules = rules.exists()
+        # While addons are loaded, those that come later have not said their kinds.
+        if self.pool.ready:
+            rules.filtered(lambda rule: rule.kind not in kinds).unlink()
+            rules = rules.exists()
         there = {(rule.kind, rule.company_id.id) for rule in rules}
         companies = self.env["res.company"].sudo().search(Domain.TRUE).ids
         self.sudo().create(

@@ -160,6 +160,18 @@ class TestRetentionRule(RetentionCommon):
         self.assertFalse(rule.active, "It is not made anew")
         self.assertEqual(rule._say_kept(), "Kept for ever.")
 
+    def test_update_takes_no_rule_of_an_addon_that_is_loaded_later(self):
+        rule = self.rules["usage"]
+        Kind = self.registry["library.retention.kind"]
+        fewer = self.env["library.retention.kind"]._get_kinds()
+        del fewer["usage"]
+        with patch.object(Kind, "_get_kinds", return_value=fewer):
+            with patch.object(self.registry, "ready", False):
+                rule._add_missing()
+            self.assertTrue(rule.exists(), "Its addon may come later")
+            rule._add_missing()
+        self.assertFalse(rule.exists(), "Its addon is gone")
+
     # ------------------------------------------------------------
     # USE
     # ------------------------------------------------------------
