@@ -6,6 +6,7 @@ import fcntl
 import hashlib
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import threading
@@ -35,6 +36,12 @@ def say(text: str) -> None:
 def fail(text: str) -> NoReturn:
     """End with one line that says what is wrong and which command mends it."""
     sys.exit(f"dev: {text}")
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
 
 
 def duration(seconds: float) -> str:

@@ -2,34 +2,24 @@
 at a server that has one, and what PostgreSQL wrote down tells who was asked what."""
 
 import json
-import os
-import shutil
-import socket
 import subprocess
-import tempfile
-import time
 from ast import literal_eval
-from contextlib import contextmanager
-from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-import requests
 from lxml import etree
-from own_postgres import Replica, own_replicated_cluster
+from own_postgres import Replica
+from replicated import DATABASE, Written, own_copy, serve_replicated
 from whole_database import ROOT
 
 from odoo.http import _generate_routing_rules
 from odoo.modules.registry import Registry
-from odoo.sql_db import connection_info_for
 from odoo.tests.common import get_db_name
-from odoo.tools import config
+
+from devkit.serving import Client
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
-DATABASE = "replicated"
-#: The name by which PostgreSQL tells the server from whoever else asks.
-SERVER = "server of the test"
 ROLES = ("manager", "marketing", "desk")
 #: Pages of figures, which are reckoned when their form is opened, and what from.
 FORMS = {
@@ -135,21 +125,6 @@ PAGES = {
 }
 
 
-class Written(NamedTuple):
-    """What a cluster of PostgreSQL was asked by the server, from its log."""
-
-    path: Path
-
-    def since(self, place):
-        with self.path.open(errors="replace") as log:
-            log.seek(place)
-            lines = log.read().replace("\n\t", " ").splitlines()
-        return [line for line in lines if line.startswith(f"{SERVER}: ")]
-
-    def place(self):
-        return self.path.stat().st_size
-
-
 class Site(NamedTuple):
     url: str
     primary: Written
@@ -171,25 +146,15 @@ class Site(NamedTuple):
         return answer, asked
 
 
-class Visitor:
+class Visitor(Client):
     """Somebody at the site; the models that they asked, in ``opened``."""
 
     def __init__(self, site, login=None):
-        self.site, self.session, self.opened = site, requests.Session(), set()
+        super().__init__(site.url)
+        self.site, self.opened = site, set()
         if login:
-            self.post(
-                "/web/session/authenticate", db=DATABASE, login=login, password=login
-            )
-            # Odoo writes down which device it is.
-            self.post("/web/session/get_session_info")
+            self.log_in(DATABASE, login, login)
             site.cluster.catch_up()
-
-    def post(self, path, **params):
-        answer = self.session.post(
-            self.site.url + path, json={"method": "call", "params": params}, timeout=120
-        ).json()
-        assert "error" not in answer, answer["error"]["data"]["debug"]
-        return answer["result"]
 
     def get(self, path, status=200):
         answer = self.session.get(
@@ -201,10 +166,7 @@ class Visitor:
     def call(self, model, method, *args, **kwargs):
         """Call a method that reads, as the web client does."""
         answer, asked = self.site.read(
-            lambda: self.post(
-                f"/web/dataset/call_kw/{model}/{method}",
-                **{"model": model, "method": method, "args": args, "kwargs": kwargs},
-            )
+            lambda: self.call_kw(model, method, *args, **kwargs)
         )
         if method != "get_views":
             table = FORMS.get(model, model).replace(".", "_")
@@ -363,11 +325,7 @@ class Visitor:
             if not data.get("type", "").startswith("odoo_"):
                 continue
             meta, search = data["metaData"], data["searchParams"]
-            fields = self.post(
-                f"/web/dataset/call_kw/{meta['resModel']}/fields_get",
-                **{"model": meta["resModel"], "method": "fields_get"},
-                **{"args": [], "kwargs": {}},
-            )
+            fields = self.call_kw(meta["resModel"], "fields_get")
             measures = [] if meta["measure"] == "__count" else [meta["measure"]]
             domain = evaluate(search["domain"], [])
             self.group(meta["resModel"], domain, fields, meta["groupBy"], measures)
@@ -406,50 +364,6 @@ def specify(arch, fields):
     }
 
 
-@contextmanager
-def serve(primary, replica):
-    """A server that reads from the replica.
-
-    :return: its address
-    """
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    with tempfile.TemporaryDirectory() as home:
-        shutil.copytree(
-            Path(config["data_dir"], "filestore", "library_test"),
-            Path(home, "filestore", DATABASE),
-            copy_function=os.link,
-        )
-        log = Path(home, "log")
-        options = {
-            **{"db_host": primary["host"], "db_port": primary["port"]},
-            **{"db_replica_host": replica["host"], "db_replica_port": replica["port"]},
-            **{"db_user": primary["user"], "db_app_name": SERVER, "dev": "replica"},
-            **{"data-dir": home, "http-port": port, "max-cron-threads": 0},
-        }
-        command = [ROOT / "dev", "odoo", "-d", DATABASE]
-        command += [f"--{name}={value}" for name, value in options.items()]
-        with log.open("w") as kept:
-            server = subprocess.Popen(command, stdout=kept, stderr=kept)
-        url = f"http://127.0.0.1:{port}"
-        try:
-            while not is_there(url):
-                assert server.poll() is None, log.read_text()[-5000:]
-                time.sleep(0.2)
-            yield url
-        finally:
-            server.terminate()
-            server.wait()
-
-
-def is_there(url):
-    try:
-        return requests.get(f"{url}/web/health", timeout=60).ok
-    except requests.ConnectionError:
-        return False
-
-
 def make(primary):
     """What has a page.
 
@@ -469,11 +383,10 @@ def make(primary):
 
 @pytest.fixture(scope="module")
 def site():
-    __, source = connection_info_for("library_test")
-    with own_replicated_cluster(DATABASE, source) as (primary, replica):
+    with own_copy() as (primary, replica):
         made = make(primary.address)
         replica.catch_up()
-        with serve(primary.address, replica.address) as url:
+        with serve_replicated(primary, replica, dev="replica") as url:
             logs = Written(primary.home / "log"), Written(replica.home / "log")
             yield Site(url, *logs, replica, made)
 
@@ -495,11 +408,7 @@ def test_every_report_is_read_from_the_replica_and_writes_nothing(site, login):
     visitor.open_reports()
     assert len(visitor.opened) > 5
     for model in sorted(find_reports() - visitor.opened):
-        may_read = visitor.post(
-            f"/web/dataset/call_kw/{model}/has_access",
-            **{"model": model, "method": "has_access", "args": [[], "read"]},
-            **{"kwargs": {}},
-        )
+        may_read = visitor.call_kw(model, "has_access", [], "read")
         assert not may_read, f"{model} stands in no menu"
 
 
