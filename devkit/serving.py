@@ -13,7 +13,7 @@ from pathlib import Path
 import requests
 
 from devkit.common import free_port
-from devkit.environment import environment, odoo_command
+from devkit.environment import PYTHON, environment
 
 
 class Refused(Exception):
@@ -40,7 +40,11 @@ def serve(
             **{"http-port": port, "gevent-port": free_port()},
             **options,
         }
-        command = odoo_command("-d", database)
+        # With workers Odoo starts one more by the name of its script, which has to be
+        # one that can be started: ``python -m odoo`` is none.
+        script = Path(home, "server.py")
+        script.write_text("from odoo.cli.command import main\n\nmain()\n")
+        command = [PYTHON, script, "-d", database]
         command += [f"--{name}={value}" for name, value in given.items()]
         with log.open("w") as kept:
             server = subprocess.Popen(
