@@ -55,13 +55,43 @@ RUN = """
 from odoo.addons.library_crm.loaders import UsageLoader
 UsageLoader._PART = 1
 Load = env["library.data.load"]
-Batch = {"koha_statistics": 500, "koha_patrons": 100}
+Batch = {"koha_statistics": 500, "koha_patrons": 100, "counter": 100}
 type(Load)._BATCH = property(lambda load: Batch[load.source_id.format])
 Load._cron_run_pending()
 env.cr.commit()
 """
 #: The same with smaller parts still, for many kills.
 RUN_KILLED = RUN.replace('"koha_patrons": 100', '"koha_patrons": 6')
+REPORTS = 40
+#: COUNTER reports, each a short load of another platform and twelve months, of which
+#: every second one is corrected by a later load.
+MAKE_REPORTS = f"""
+import base64, json
+library = env["res.company"].create({{"name": "Fault Library"}})
+branch = env["library.branch"].create(
+    {{"name": "Online", "code": "FONLINE", "company_id": library.id}})
+source = env["library.data.source"].create(
+    {{"name": "reports", "format": "counter", "company_id": library.id,
+      "branch_id": branch.id}})
+
+def report(platform, more):
+    months = {{f"2025-{{month:02}}": platform + month + more for month in range(1, 13)}}
+    return json.dumps({{
+        "Report_Header": {{
+            "Release": "5.1", "Report_ID": "PR", "Report_Filters": {{
+                "Begin_Date": "2025-01-01", "End_Date": "2025-12-31"}}}},
+        "Report_Items": [{{
+            "Platform": f"Platform {{platform}}",
+            "Attribute_Performance": [
+                {{"Performance": {{"Total_Item_Requests": months}}}}]}}]}})
+
+env["library.data.load"].create(
+    [{{"source_id": source.id, "file_name": f"{{number}}.json", "state": "queued",
+       "file": base64.b64encode(report(*given).encode())}}
+     for number, given in enumerate(
+        [(n, 0) for n in range({REPORTS})] + [(n, 5) for n in range(0, {REPORTS}, 2)])])
+env.cr.commit()
+"""
 #: What comes of each kind of load.
 FOUND = {
     "use": """
@@ -136,10 +166,10 @@ class LoadPlace(Place):
 
 
 @contextmanager
-def place(name):
+def place(name, made_by=MAKE):
     with copy(name) as database:
         made = LoadPlace.of(database)
-        made.run(MAKE)
+        made.run(made_by)
         yield made
 
 
@@ -163,6 +193,41 @@ def test_load_that_is_killed_50_times_ends_as_an_undisturbed_one(kind, undisturb
         at.queue(kind)
         run_killed(at, RUN_KILLED, undisturbed["counts", kind])
         assert at.figures(kind) == undisturbed[kind]
+
+
+def test_loads_of_reports_killed_50_times_end_as_undisturbed_ones():
+    def figures(at):
+        """Of each load its counts, and what is counted of each platform and month."""
+        counts = ", ".join(f"coalesce({name}, 0)" for name in COUNTS)
+        loads = at.ask(
+            f"SELECT file_name, state, {counts}, notes::text FROM library_data_load "
+            "WHERE file_name LIKE '%.json' ORDER BY file_name"
+        )
+        branch = "(SELECT id FROM library_branch WHERE code = 'FONLINE')"
+        return loads, *(
+            at.ask(query)
+            for query in (
+                "SELECT date, quantity FROM library_service_usage "
+                f"WHERE branch_id = {branch} ORDER BY 1, 2",
+                "SELECT month, sum(quantity) FROM library_service_usage_month "
+                f"WHERE branch_id = {branch} GROUP BY 1 ORDER BY 1",
+                "SELECT report.platform, month, quantity "
+                "FROM library_counter_report report "
+                "JOIN library_data_source source ON source.id = source_id "
+                "WHERE source.name = 'reports' ORDER BY 1, 2",
+            )
+        )
+
+    with place("library_test_reports", MAKE_REPORTS) as at:
+        counts = run_undisturbed(at, RUN_KILLED)
+        undisturbed = figures(at)
+    loads, uses, months, reports = undisturbed
+    assert {load[1] for load in loads} == {"done"}
+    assert len(uses) == len(reports) == REPORTS * 12
+    assert sum(row[1] for row in months) == sum(row[1] for row in uses)
+    with place("library_test_killed", MAKE_REPORTS) as at:
+        run_killed(at, RUN_KILLED, counts)
+        assert figures(at) == undisturbed
 
 
 def test_load_of_patrons_killed_in_a_statement_ends_as_an_undisturbed_one(undisturbed):
