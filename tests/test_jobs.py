@@ -88,6 +88,9 @@ env["library.job"]._cron_look_after()
 env.cr.commit()
 runs = env["library.job.run"].search([])
 assert runs.mapped("result") == ["killed"] * len(ids), runs.mapped("result")
+asked = env["library.patron"].search([("email", "!=", False)], limit=3)
+asked.preferences_asked_at = "2026-01-01"
+env.cr.commit()
 for cron_id in ids:
     with registry.cursor() as cr:
         cr.execute("UPDATE ir_cron SET nextcall = now() - interval '1 minute' "
@@ -101,6 +104,8 @@ for job in env["library.job"].search([]):
     assert run.result in ("done", "partly"), (job.name, run.result, run.failure)
     assert run.seconds >= 0 and run.ended_on
     assert job.state in ("ok", "undone"), (job.name, job.state, job.trouble)
+    if job.cron_id == env.ref("library_crm.ir_cron_send_preferences_links"):
+        assert (job.last_done, job.backlog) == (3, 0), (job.last_done, job.backlog)
 """
 )
 #: Each job as from a shell, which asks nobody, in so many processes at once. Odoo tries

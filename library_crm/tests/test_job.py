@@ -164,9 +164,30 @@ class TestJob(LibraryCommon):
             with self.subTest(backlogs):
                 self._leave(*backlogs)
                 self.assertEqual(self.loads.state, state)
+        with self.subTest("two runs"):
+            self._leave(1, 2, hours=20)
+            self.assertEqual(self.loads.state, "ok")
         with self.subTest("within an hour"):
             self._leave(1, 2, 3, 4, hours=0)
             self.assertEqual(self.loads.state, "ok")
+
+    def test_what_a_job_left_is_told_by_its_last_run_where_nothing_else_tells(self):
+        job = self._get_job("library_crm.ir_cron_refresh_engagement")
+        self._run(job, result="partly", backlog=9)
+        self._run(job, result="partly", backlog=7)
+        self.assertEqual(job.backlog, 7)
+
+    def test_run_that_kept_some_of_its_work_and_failed_counts_as_a_failure(self):
+        self._run(self.loads)
+        self._run(self.loads, result="partly")
+        self.assertEqual(self.loads.failure_count, 0)
+        self._run(self.loads, result="partly", failure="KeyError")
+        self.env.invalidate_all()
+        self.assertEqual(self.loads.failure_count, 1)
+        eight_days_ago = self.now - timedelta(days=8)
+        self._run(self.loads, result="failed", started_on=eight_days_ago)
+        self.env.invalidate_all()
+        self.assertEqual(self.loads.failure_count, 1)
 
     def test_what_a_job_could_not_do_is_counted_and_shown(self):
         source = self.env["library.data.source"].create(
