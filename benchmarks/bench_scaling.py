@@ -1,7 +1,7 @@
 """How the daily work grows with the library: at two sizes, and the curve they give to
 ten million patrons.
 
-30,000 patrons and then 300,000 (``LIBRARY_BENCH_PATRONS``; the first is a tenth), each
+10,000 patrons and then 100,000 (``LIBRARY_BENCH_PATRONS``; the first is a tenth), each
 with ten uses over five years, a membership and consents, in 20 branches.
 
 Of each operation: ``…_ms_<patrons>`` at both sizes; ``…_exponent``, the power of the
@@ -44,7 +44,7 @@ import bench_engage  # noqa: E402
 import bench_load  # noqa: E402
 import bench_patron  # noqa: E402
 
-PATRONS = int(os.environ.get("LIBRARY_BENCH_PATRONS", 300_000))
+PATRONS = int(os.environ.get("LIBRARY_BENCH_PATRONS", 100_000))
 USES_A_PATRON = 10
 FAR = 10_000_000
 ROUNDS = 60
