@@ -6,10 +6,10 @@ membership, consents and 500,000 uses (``LIBRARY_BENCH_USES``). A server of Odoo
 three workers, PostgreSQL and all who ask share the cores of the machine for 180 seconds
 (``LIBRARY_BENCH_SECONDS``). All log in before, over HTTP.
 
-- 20 people at the desk, who do one thing and think one to three seconds: find a card
+- 20 people at the desk, who do one thing and think 4 to 8 seconds: find a card
   and open the page of the patron; find a contact and open its page; find a contact by
   its reference. One patron in three has a visit logged, and the page is read again.
-- 200 patrons in the portal, who read a page and think 10 to 30 seconds: the start of
+- 200 patrons in the portal, who read a page and think 20 to 60 seconds: the start of
   the portal, their library page, their year, and what is held about them.
 
 Each call is what the web client sends: searching is ``web_search_read`` with the domain
@@ -53,7 +53,7 @@ PATRONS = int(os.environ.get("LIBRARY_BENCH_PATRONS", 100_000))
 USES = int(os.environ.get("LIBRARY_BENCH_USES", 500_000))
 SECONDS = int(os.environ.get("LIBRARY_BENCH_SECONDS", 180))
 DESKS, VISITORS, WORKERS = 20, 200, 3
-DESK_THINKS, VISITOR_THINKS, WARM_UP = (1, 3), (10, 30), 5
+DESK_THINKS, VISITOR_THINKS, WARM_UP = (4, 8), (20, 60), 5
 PASSWORD = "bench of the load"
 SEED = 19
 PAGES = ("/my", "/my/library", "/my/library/year", "/my/library/{}/privacy")
