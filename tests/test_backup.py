@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psycopg2
 import pytest
-from whole_database import ROOT, copy, dev_odoo
+from whole_database import ROOT, Place, copy, dev_odoo
 
 from odoo.sql_db import connection_info_for
 from odoo.tools import config
@@ -83,14 +83,9 @@ def read(database):
 
 def find_missing_files(database):
     """Attachments whose file is not there, or is another."""
-    _name, address = connection_info_for(database)
-    with closing(psycopg2.connect(**address)) as connection:
-        cursor = connection.cursor()
-        cursor.execute(
-            "SELECT store_fname, checksum FROM ir_attachment "
-            "WHERE store_fname IS NOT NULL"
-        )
-        rows = cursor.fetchall()
+    rows = Place.of(database).ask(
+        "SELECT store_fname, checksum FROM ir_attachment WHERE store_fname IS NOT NULL"
+    )
     assert len(rows) > 10
     files = filestore(database)
     return [
@@ -130,13 +125,7 @@ def test_what_was_backed_up_is_restored_with_its_files():
             words = get_box("try a copy").replace('"$RESTORED"', RESTORED).split()
             assert words[0] == "odoo"
             dev_odoo(*words[1:])
-            _name, address = connection_info_for(RESTORED)
-            with closing(psycopg2.connect(**address)) as connection:
-                cursor = connection.cursor()
-                cursor.execute(
-                    "SELECT count(*) FROM ir_cron cron JOIN library_job job "
-                    "ON job.cron_id = cron.id WHERE cron.active"
-                )
-                assert cursor.fetchone() == (0,)
+            running = "ir_cron cron JOIN library_job job ON job.cron_id = cron.id"
+            assert not Place.of(RESTORED).count(f"{running} WHERE cron.active")
         finally:
             dev_odoo("db", "drop", RESTORED)

@@ -362,7 +362,7 @@ class LibraryJob(models.Model):
                 if cron.interval_type != "months"
                 else {"days": 31 * cron.interval_number}
             )
-            since = now - max(self._PATIENCE, 3 * interval)
+            patience = max(self._PATIENCE, 3 * interval)
             [[is_behind]] = self.env.execute_query(
                 SQL(
                     """
@@ -378,8 +378,8 @@ class LibraryJob(models.Model):
                            ) run
                     """,
                     job=job.id,
-                    since=since,
-                    half=now - max(self._PATIENCE, 3 * interval) / 2,
+                    since=now - patience,
+                    half=now - patience / 2,
                 )
             )
             if is_behind:
