@@ -152,7 +152,10 @@ class LibraryConsent(models.Model):
         newest = self._query_newest("id", SQL(" AND ").join(chosen))
         return {
             (consent.patron_id.id, consent.purpose_id.id, consent.channel): consent
-            for consent in self.search([("id", "in", newest)])
+            for consent in self.search_fetch(
+                [("id", "in", newest)],
+                ["patron_id", "purpose_id", "channel", "state"],
+            )
         }
 
     @api.model

@@ -201,8 +201,13 @@ class LibraryMembership(models.Model):
 
     @api.depends("renewal_ids")
     def _compute_renewal_count(self):
+        counts = dict(
+            self.env["library.membership.renewal"]._read_group(
+                [("membership_id", "in", self.ids)], ["membership_id"], ["__count"]
+            )
+        )
         for membership in self:
-            membership.renewal_count = len(membership.renewal_ids)
+            membership.renewal_count = counts.get(membership, 0)
 
     @api.depends("patron_id.complete_name", "plan_id.name")
     def _compute_display_name(self):

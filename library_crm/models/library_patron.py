@@ -262,12 +262,12 @@ class LibraryPatron(models.Model):
     )
     open_request_count = fields.Integer(
         string="Open Requests",
-        compute="_compute_request_count",
+        compute="_compute_row_counts",
         groups="library_crm.group_library_user",
     )
     request_count = fields.Integer(
         string="Requests",
-        compute="_compute_request_count",
+        compute="_compute_row_counts",
         groups="library_crm.group_library_user",
     )
     consent_ids = fields.One2many(
@@ -312,12 +312,12 @@ class LibraryPatron(models.Model):
     )
     mailing_trace_count = fields.Integer(
         string="Mailings",
-        compute="_compute_mailing_trace_count",
+        compute="_compute_row_counts",
         groups="base.group_user",
     )
 
     journey_count = fields.Integer(
-        string="Journeys", compute="_compute_journey_count", groups="base.group_user"
+        string="Journeys", compute="_compute_row_counts", groups="base.group_user"
     )
     mailing_cards = fields.Char(
         compute="_compute_mailing_cards",
@@ -448,25 +448,6 @@ class LibraryPatron(models.Model):
         for patron in self:
             patron.use_count = counts.get(patron, 0)
 
-    @api.depends("request_ids.won_status", "request_ids.active")
-    def _compute_request_count(self):
-        counts = {}
-        for patron, won_status, count in (
-            self.env["crm.lead"]
-            .with_context(active_test=False)
-            ._read_group(
-                [("library_patron_id", "in", self.ids)],
-                ["library_patron_id", "won_status"],
-                ["__count"],
-            )
-        ):
-            by_status = counts.setdefault(patron, {})
-            by_status[won_status] = count
-        for patron in self:
-            by_status = counts.get(patron, {})
-            patron.request_count = sum(by_status.values())
-            patron.open_request_count = by_status.get("pending", 0)
-
     @api.depends("consent_ids")
     def _compute_agreed_purpose_ids(self):
         agreed = self.env["library.consent"]._get_agreed_purposes(self)
@@ -480,25 +461,50 @@ class LibraryPatron(models.Model):
         purposes = self.env["library.consent.purpose"].browse(value).exists()
         return [("id", "in", self.env["library.consent"]._query_agreed(purposes))]
 
-    def _compute_mailing_trace_count(self):
-        counts = dict(
-            self.env["mailing.trace"]._read_group(
-                [("library_patron_id", "in", self.ids)],
-                ["library_patron_id"],
-                ["__count"],
+    @api.depends("request_ids.won_status", "request_ids.active")
+    def _compute_row_counts(self):
+        """All in one statement, as a page shows them all."""
+        queries = []
+        for name, (records, link, domain) in self._get_counted_rows().items():
+            self[name] = 0
+            if not self.ids or not records.has_access("read"):
+                continue
+            query = records._search(Domain(link, "in", self.ids) & domain)
+            query.groupby = records._field_to_sql(records._table, link, query)
+            queries.append(
+                query.select(SQL("%s AS name", name), query.groupby, SQL("count(*)"))
             )
-        )
-        for patron in self:
-            patron.mailing_trace_count = counts.get(patron, 0)
+        if queries:
+            for name, patron_id, count in self.env.execute_query(
+                SQL(" UNION ALL ").join(queries)
+            ):
+                self.browse(patron_id)[name] = count
 
-    def _compute_journey_count(self):
-        counts = dict(
-            self.env["library.journey.enrolment"]._read_group(
-                [("patron_id", "in", self.ids)], ["patron_id"], ["__count"]
-            )
-        )
-        for patron in self:
-            patron.journey_count = counts.get(patron, 0)
+    def _get_counted_rows(self):
+        """What the buttons of a patron count: rows that are linked to it.
+
+        :return: by field: the model, the name of its link, and which rows count
+        :rtype: dict[str, tuple[odoo.models.BaseModel, str, odoo.fields.Domain]]
+        """
+        requests = self.env["crm.lead"].with_context(active_test=False)
+        return {
+            "request_count": (requests, "library_patron_id", Domain.TRUE),
+            "open_request_count": (
+                requests,
+                "library_patron_id",
+                Domain("won_status", "=", "pending"),
+            ),
+            "mailing_trace_count": (
+                self.env["mailing.trace"],
+                "library_patron_id",
+                Domain.TRUE,
+            ),
+            "journey_count": (
+                self.env["library.journey.enrolment"],
+                "patron_id",
+                Domain.TRUE,
+            ),
+        }
 
     @api.depends_context("library_journey_companions")
     @api.depends("complete_name", "card_number", "guardian_id", "email_normalized")

@@ -55,11 +55,11 @@ class LibraryPatron(models.Model):
     )
     challenge_count = fields.Integer(
         string="Number of Challenges",
-        compute="_compute_challenge_count",
+        compute="_compute_row_counts",
         groups="library_crm.group_library_user",
     )
     is_challenge_open = fields.Boolean(
-        compute="_compute_challenge_count",
+        compute="_compute_is_challenge_open",
         groups="library_crm.group_library_user",
         help="The library has a challenge at the moment.",
     )
@@ -71,7 +71,7 @@ class LibraryPatron(models.Model):
     )
     badge_count = fields.Integer(
         string="Number of Badges",
-        compute="_compute_badge_count",
+        compute="_compute_row_counts",
         groups="library_crm.group_library_user",
     )
 
@@ -148,20 +148,15 @@ class LibraryPatron(models.Model):
             lambda card: (not card.active, card.library_patron_id != self[:1], card.id)
         )
 
+    @api.depends("loyalty_card_ids.points", "loyalty_card_ids.program_id.active")
     def _compute_loyalty_points(self):
-        points = dict(
-            self.env["loyalty.card"]._read_group(
-                [
-                    ("library_patron_id", "in", self.ids),
-                    ("program_id.program_type", "in", ("library", "loyalty")),
-                    ("program_id.active", "=", True),
-                ],
-                ["library_patron_id"],
-                ["points:sum"],
-            )
-        )
         for patron in self:
-            patron.loyalty_points = points.get(patron, 0)
+            patron.loyalty_points = sum(
+                card.points
+                for card in patron.loyalty_card_ids
+                if card.program_id.active
+                and card.program_id.program_type in ("library", "loyalty")
+            )
 
     @api.depends("loyalty_card_ids.points")
     def _compute_loyalty_reward_ids(self):
@@ -192,19 +187,9 @@ class LibraryPatron(models.Model):
         if not patron.active:
             return programs
         today = fields.Date.context_today(self.with_company(patron.company_id))
+        running = programs._get_library_running_ids(today)
         return (
-            programs.search(
-                [
-                    ("program_type", "=", "library"),
-                    ("company_id", "=", patron.company_id.id),
-                    "|",
-                    ("date_from", "=", False),
-                    ("date_from", "<=", today),
-                    "|",
-                    ("date_to", "=", False),
-                    ("date_to", ">=", today),
-                ]
-            )
+            programs.browse(running.get(patron.company_id.id, ()))
             - patron.loyalty_card_ids.program_id
         )
 
@@ -223,29 +208,31 @@ class LibraryPatron(models.Model):
         self.env["library.loyalty.occasion"]._note(self, event, key, date)
         return super()._note_occasion(event, key, date)
 
-    @api.depends("challenge_entry_ids")
-    def _compute_challenge_count(self):
+    @api.depends("challenge_entry_ids", "badge_award_ids")
+    def _compute_row_counts(self):
+        return super()._compute_row_counts()
+
+    def _get_counted_rows(self):
+        return {
+            **super()._get_counted_rows(),
+            "challenge_count": (
+                self.env["library.challenge.entry"],
+                "patron_id",
+                Domain.TRUE,
+            ),
+            "badge_count": (
+                self.env["library.badge.award"],
+                "patron_id",
+                Domain.TRUE,
+            ),
+        }
+
+    def _compute_is_challenge_open(self):
         open_ids = self.env["library.challenge"]._get_open_ids(
             fields.Date.context_today(self)
         )
-        counts = dict(
-            self.env["library.challenge.entry"]._read_group(
-                [("patron_id", "in", self.ids)], ["patron_id"], ["__count"]
-            )
-        )
         for patron in self:
-            patron.challenge_count = counts.get(patron, 0)
             patron.is_challenge_open = patron.company_id.id in open_ids
-
-    @api.depends("badge_award_ids")
-    def _compute_badge_count(self):
-        counts = dict(
-            self.env["library.badge.award"]._read_group(
-                [("patron_id", "in", self.ids)], ["patron_id"], ["__count"]
-            )
-        )
-        for patron in self:
-            patron.badge_count = counts.get(patron, 0)
 
     def action_view_challenges(self):
         return self._get_own_action("library_challenge_entry_action")

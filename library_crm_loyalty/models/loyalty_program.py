@@ -4,6 +4,7 @@ from dateutil.relativedelta import relativedelta
 
 from odoo import api, fields, models, tools
 from odoo.exceptions import ValidationError
+from odoo.fields import Domain
 from odoo.tools import SQL
 
 
@@ -173,6 +174,23 @@ class LoyaltyProgram(models.Model):
             .search([("program_type", "=", "library")])
         )
         return frozenset(programs.company_id.ids)
+
+    @api.model
+    @tools.ormcache("today")
+    def _get_library_running_ids(self, today):
+        """The programmes in which one can take part on a day, by library.
+
+        :rtype: dict[int, tuple[int]]
+        """
+        programs = self.sudo().search(
+            Domain("program_type", "=", "library")
+            & (Domain("date_from", "=", False) | Domain("date_from", "<=", today))
+            & (Domain("date_to", "=", False) | Domain("date_to", ">=", today))
+        )
+        return {
+            company.id: tuple(group.ids)
+            for company, group in programs.grouped("company_id").items()
+        }
 
     def _library_has_lines(self):
         return bool(

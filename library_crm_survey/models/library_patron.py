@@ -1,4 +1,5 @@
 from odoo import api, fields, models
+from odoo.fields import Domain
 from odoo.tools import SQL, format_date, urls
 
 SATISFACTION = [("unhappy", "Unhappy"), ("neutral", "Neutral"), ("happy", "Happy")]
@@ -27,7 +28,7 @@ class LibraryPatron(models.Model):
     )
     survey_input_count = fields.Integer(
         string="Answers",
-        compute="_compute_survey_input_count",
+        compute="_compute_row_counts",
         groups="library_crm.group_library_user,library_crm.group_library_marketing",
         help="Surveys that the patron has completed.",
     )
@@ -75,20 +76,17 @@ class LibraryPatron(models.Model):
         help="For mails of a round of asking: the patron's own link.",
     )
 
-    def _compute_survey_input_count(self):
+    def _get_counted_rows(self):
         """The desk may know that somebody answered, not what: hence sudo for the
         count of patrons who are already readable."""
-        counts = dict(
-            self.env["survey.user_input"]
-            .sudo()
-            ._read_group(
-                [("library_patron_id", "in", self.ids), ("state", "=", "done")],
-                ["library_patron_id"],
-                ["__count"],
-            )
-        )
-        for patron in self:
-            patron.survey_input_count = counts.get(patron.sudo(), 0)
+        return {
+            **super()._get_counted_rows(),
+            "survey_input_count": (
+                self.env["survey.user_input"].sudo(),
+                "library_patron_id",
+                Domain("state", "=", "done"),
+            ),
+        }
 
     @api.depends("satisfaction", "satisfaction_on")
     @api.depends_context("uid", "lang")
