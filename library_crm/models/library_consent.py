@@ -231,11 +231,13 @@ class LibraryConsent(models.Model):
         )
 
     @api.model
-    def _query_objected(self, kind):
+    def _query_objected(self, kind, chosen=None):
         """The patrons whose last word on a purpose of that kind, on any channel, was
         no. Who was never asked has not objected.
 
         :param str kind: of ``library.consent.purpose``
+        :param SQL chosen: where only some patrons are asked about, a condition on the
+            row ``patron``: spares the others
         :return: SQL that gives patron ids
         :rtype: odoo.tools.SQL
         """
@@ -243,11 +245,18 @@ class LibraryConsent(models.Model):
             "patron_id",
             SQL(
                 """
-                purpose_id IN (
+                purpose_id = ANY(ARRAY(
                     SELECT id FROM library_consent_purpose WHERE kind = %s
-                )
+                ))
+                AND %s
                 """,
                 kind,
+                SQL("TRUE")
+                if chosen is None
+                else SQL(
+                    "patron_id IN (SELECT id FROM library_patron patron WHERE %s)",
+                    chosen,
+                ),
             ),
             state="withdrawn",
         )

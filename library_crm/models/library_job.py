@@ -461,14 +461,17 @@ class LibraryJob(models.Model):
         managers = self.env.ref("library_crm.group_library_manager").all_user_ids
         kind = "mail.mail_activity_data_warning"
         for job in self:
-            cause = job.state in self._TROUBLES and f"{job.state} {job.undone_count}"
-            if not cause:
+            if job.state not in self._TROUBLES:
                 if job.alerted_for and job.state != "running":
                     job.activity_unlink([kind])
                     job._message_log(body=self.env._("It is well again."))
                     job.alerted_for = False
                 continue
-            if cause == job.alerted_for:
+            known, _space, known_count = (job.alerted_for or "").partition(" ")
+            is_known = job.state == known and job.undone_count <= int(known_count)
+            # What became less is no news, and counts as less when it grows again.
+            job.alerted_for = f"{job.state} {job.undone_count}"
+            if is_known:
                 continue
             told = job.activity_search([kind]).user_id
             for user in managers.filtered("active") - told:
@@ -477,7 +480,6 @@ class LibraryJob(models.Model):
                     kind, summary=here._get_alert(), note=here.trouble, user_id=user.id
                 )
             job._message_log(body=job.trouble)
-            job.alerted_for = cause
 
     def _get_alert(self):
         state = dict(self._fields["state"]._description_selection(self.env))[self.state]

@@ -334,7 +334,8 @@ class LibraryPatron(models.Model):
                    AND use.date > %(since)s
               GROUP BY use.patron_id
             ),
-            known AS (
+            -- What stands here is reckoned once, and not wherever it is looked at.
+            known AS MATERIALIZED (
                 SELECT patron.id,
                        patron.lifecycle AS old_lifecycle,
                        patron.enrolled_on,
@@ -427,7 +428,9 @@ class LibraryPatron(models.Model):
             today=today,
             company=company.id,
             chosen=chosen,
-            is_reckoned=self._sql_is_reckoned(recipe["profile_from_age"], today),
+            is_reckoned=self._sql_is_reckoned(
+                recipe["profile_from_age"], today, chosen
+            ),
             rhythm_uses=_RHYTHM_USES,
             rhythm_days=_RHYTHM_DAYS,
             **recipe,
@@ -451,9 +454,10 @@ class LibraryPatron(models.Model):
             return SQL("NULL::int")
         return SQL("CASE %s END", SQL(" ").join(whens))
 
-    def _sql_is_reckoned(self, from_age, today):
-        """Whether figures may be made of the row ``patron``: of nobody below the age,
-        of nobody for whom it was switched off, of nobody who objected."""
+    def _sql_is_reckoned(self, from_age, today, chosen):
+        """Whether figures may be made of the row ``patron``, one of those chosen: of
+        nobody below the age, of nobody for whom it was switched off, of nobody who
+        objected."""
         return SQL(
             """
             (
@@ -463,7 +467,7 @@ class LibraryPatron(models.Model):
             )
             """,
             is_child=self._sql_is_younger(from_age, today),
-            objected=self.env["library.consent"]._query_objected("profiling"),
+            objected=self.env["library.consent"]._query_objected("profiling", chosen),
         )
 
     @api.model

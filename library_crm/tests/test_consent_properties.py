@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from odoo.tests import tagged
+from odoo.tools import SQL
 
 from .common import LibraryCommon
 from .properties import EachExampleAlone, examples
@@ -111,6 +112,13 @@ class TestConsentProperties(EachExampleAlone, LibraryCommon):
                 if state == "withdrawn" and what.kind == purpose.kind
             }
             self.assertEqual(set(objected & self.patrons), said_no)
+            first = self.patrons[:1]
+            objected = self._query(
+                self.Consent._query_objected(
+                    purpose.kind, SQL("patron.id = %s", first.id)
+                )
+            )
+            self.assertEqual(set(objected), said_no & set(first))
 
     @given(
         st.lists(

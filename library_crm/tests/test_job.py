@@ -226,6 +226,32 @@ class TestJob(LibraryCommon):
         self._run(self.loads, result="failed", failure="KeyError")
         self.assertIn(self.manager, (self._alert() - others).user_id)
 
+    def test_managers_are_told_again_of_more_that_is_not_done_not_of_less(self):
+        source = self.env["library.data.source"].create(
+            {"name": "Koha", "format": "koha_patrons", "company_id": self.library.id}
+        )
+        values = {"source_id": source.id, "state": "failed", "ended_on": self.now}
+        first, second = self.env["library.data.load"].create([values, values])
+        self._run(self.loads)
+
+        def dismiss():
+            mine = self._alert().filtered(
+                lambda activity: (
+                    activity.res_id == self.loads.id
+                    and activity.user_id == self.manager
+                )
+            )
+            count = len(mine)
+            mine.unlink()
+            return count
+
+        self.assertEqual(dismiss(), 1)
+        first.unlink()
+        self.assertEqual(dismiss(), 0)
+        first = second.copy()
+        first.write(values)
+        self.assertEqual(dismiss(), 1)
+
     def test_manager_can_run_a_job_now_and_the_desk_does_not_see_any(self):
         self.loads.with_user(self.manager).action_run()
         self.assertTrue(

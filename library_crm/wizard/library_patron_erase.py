@@ -115,4 +115,4 @@ class LibraryPatronEraseLine(models.TransientModel):
     wizard_id = fields.Many2one("library.patron.erase", ondelete="cascade")
     what = fields.Char(readonly=True)
     count = fields.Integer(string="Records", readonly=True)
-    reason = fields.Char(string="Kept, Because", readonly=True)
+    reason = fields.Char(string="If Some Is Kept, Because", readonly=True)
