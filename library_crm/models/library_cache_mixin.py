@@ -8,15 +8,21 @@ class LibraryCacheMixin(models.AbstractModel):
     _name = "library.cache.mixin"
     _description = "Part of How Patrons Are Reckoned"
 
+    # Of no record nothing changes: a cache that is cleared is cleared in all workers, and
+    # what fills it again may create what is missing, which mostly is nothing.
+
     @api.model_create_multi
     def create(self, vals_list):
-        self.env.registry.clear_cache()
+        if vals_list:
+            self.env.registry.clear_cache()
         return super().create(vals_list)
 
     def write(self, vals):
-        self.env.registry.clear_cache()
+        if self:
+            self.env.registry.clear_cache()
         return super().write(vals)
 
     def unlink(self):
-        self.env.registry.clear_cache()
+        if self:
+            self.env.registry.clear_cache()
         return super().unlink()

@@ -109,3 +109,10 @@ class TestPerformance(LibraryCommon):
         with self.assertQueryCount(library_desk=10):
             patron.action_log_visit()
             self.env.flush_all()
+
+    def test_visit_leaves_what_other_workers_remember(self):
+        self.patrons[0].action_log_visit()
+        self.env.registry.clear_cache()
+        self.env.registry.cache_invalidated.clear()
+        self.patrons[1].action_log_visit()
+        self.assertFalse(self.env.registry.cache_invalidated)
