@@ -8,8 +8,8 @@ class LibraryCacheMixin(models.AbstractModel):
     _name = "library.cache.mixin"
     _description = "Part of How Patrons Are Reckoned"
 
-    # Of no record nothing changes: a cache that is cleared is cleared in all workers, and
-    # what fills it again may create what is missing, which mostly is nothing.
+    # Of no record nothing changes. A cache that is cleared is cleared in all workers;
+    # and what fills it again may create what is missing, which mostly is nothing.
 
     @api.model_create_multi
     def create(self, vals_list):
