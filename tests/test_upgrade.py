@@ -68,9 +68,12 @@ def test_update_keeps_the_data_and_ends_as_a_new_installation(tmp_path):
         for row in fresh
         if row[:2] == ("field", "res.partner")
     }
-    # `test_lint` is installed for the tests.
+    # `test_lint` is installed for the tests. Of a column Odoo writes down what it is
+    # called when it makes it, and not when its field is called otherwise later.
     apart = {
-        row for row in (fresh ^ updated) - of_contacts if "test_lint" not in str(row)
+        row
+        for row in (fresh ^ updated) - of_contacts
+        if "test_lint" not in str(row) and not (row[0] == "remark" and row[3])
     }
     assert not apart, "\n".join(
         sorted(f"{'new' if row in fresh else 'old'}: {row}" for row in apart)
