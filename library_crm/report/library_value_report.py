@@ -133,10 +133,10 @@ class LibraryValueReport(models.Model):
         return SQL(
             """
             WITH spent AS MATERIALIZED (
-                SELECT * FROM (%(costs)s) told WHERE %(months)s
+                SELECT * FROM (%(costs)s) dated WHERE %(months)s
             ),
             rate AS MATERIALIZED (
-                SELECT * FROM (%(rates)s) told WHERE %(months)s
+                SELECT * FROM (%(rates)s) dated WHERE %(months)s
             ),
             price AS MATERIALIZED (
                 SELECT table_id, service_id, %(price_columns)s
@@ -211,7 +211,7 @@ class LibraryValueReport(models.Model):
               FROM told
             """,
             costs=self._query_costs(),
-            months=months._to_sql(self, "told", None),
+            months=months._to_sql(self, "dated", None),
             prices=self.env["library.value.table"]._sql_prices(),
             price_columns=self._sql_price_columns(),
             use_columns=self._sql_use_columns(),
